@@ -1,0 +1,57 @@
+/**
+ * What the handlers know of a database: one method a message, each returning a value, or a promise of it.
+ *
+ * MemoryDatabase is the implementation; another one, on a server of its own, may stand behind the same interface.
+ * Answers are JSON text, ready to be sent: the engine keeps records as the bytes they are sent as.
+ */
+import type { Request } from "../protocol/messages.ts";
+import type { InsertBatch } from "./insert_batch.ts";
+
+/**
+ * When a write may be acknowledged: undefined for at once, or a promise that settles with the commit that holds it.
+ *
+ * All writes of one commit share one promise, so that a thousand waiting replies cost one continuation a connection.
+ * It rejects with DatabaseError `storage_failed` when the disk did not take the commit.
+ */
+export type Written = Promise<void> | undefined;
+
+/** JSON text. */
+export type Answer = string | Promise<string>;
+
+export interface Database {
+  /**
+   * Stores all records of a batch; a record at an existing `(col, doc, ts)` is replaced.
+   *
+   * The batch may be reused as soon as the call returns.
+   */
+  insert(batch: InsertBatch): Written;
+
+  /** `{DOC:RECORD,…}`, sorted by name: the latest record at or before `ts` of each document asked for. */
+  latest(query: Request<"qry">): Answer;
+
+  /**
+   * `[RECORD,…]`: one document's records with `from <= ts <= to`; an unknown document has none.
+   *
+   * @throws DatabaseError `reply_too_large`, `bad_pattern`
+   */
+  history(query: Request<"qdoc">): Answer;
+
+  /** `[NAME,…]`, sorted. */
+  collections(): Answer;
+
+  deleteDocument(request: Request<"ddoc">): Written;
+  deleteCollection(request: Request<"dcol">): Written;
+  deleteRecords(records: Request<"dmrec">): Written;
+  deleteRange(range: Request<"drrng">): Written;
+
+  setValue(request: Request<"sval">): Written;
+  /** The value as JSON text; `""` (with its quotes) when there is none. */
+  value(query: Request<"gval">): Answer;
+  /** `{KEY:STRING,…}`, sorted, of the keys that match a literal or a pattern. */
+  valuesMatching(query: Request<"gvalues">): Answer;
+  removeValue(request: Request<"rval">): Written;
+  /** `{KEY:STRING,…}`, sorted: all of a collection. */
+  values(query: Request<"gvals">): Answer;
+  /** `[KEY,…]`, sorted. */
+  valueKeys(query: Request<"gkeys">): Answer;
+}

@@ -1,0 +1,98 @@
+/**
+ * The records of one `ins`, in columns: checked, rendered, and not yet in any series.
+ *
+ * A batch is filled whole before anything is stored, so a bad record leaves nothing behind. Its text is what the
+ * series and the journal take over as it is: `,{"ts":…,"data":"…"}` a record, `data` in canonical form, which is
+ * what `JSON.stringify` makes of a string, in UTF-8. One batch is reused for all frames and grows to the largest.
+ */
+import type { Timestamp } from "../protocol/timestamp.ts";
+import { timestampToText } from "../protocol/timestamp.ts";
+
+/** One record's integers in `InsertBatch.columns`, at `index * COLUMNS + column`. */
+export const COLUMN_COLLECTION_START = 0;
+export const COLUMN_COLLECTION_END = 1;
+export const COLUMN_DOCUMENT_START = 2;
+export const COLUMN_DOCUMENT_END = 3;
+export const COLUMN_TS_HIGH = 4;
+export const COLUMN_TS_LOW = 5;
+export const COLUMN_TEXT_END = 6;
+export const COLUMNS = 7;
+
+const RECORDS_AT_FIRST = 1024;
+const TEXT_BYTES_AT_FIRST = 256 * 1024;
+const NAME_BYTES_AT_FIRST = 16 * 1024;
+
+export class InsertBatch {
+  /** How many records there are. */
+  count = 0;
+  /** Where names lie in `names`, the timestamp's halves, and where each record's text ends. */
+  columns = new Int32Array(RECORDS_AT_FIRST * COLUMNS);
+  /** The rendered records, one after another. */
+  text: Buffer = Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST);
+  textLength = 0;
+  /** Names as the inside of a JSON string, UTF-8, in any valid escaped form. The scanner points this at the frame. */
+  names: Buffer;
+
+  readonly #ownNames: { bytes: Buffer; length: number };
+
+  constructor() {
+    this.names = Buffer.allocUnsafeSlow(NAME_BYTES_AT_FIRST);
+    this.#ownNames = { bytes: this.names, length: 0 };
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.textLength = 0;
+    this.#ownNames.length = 0;
+    this.names = this.#ownNames.bytes;
+  }
+
+  /** Makes room for `bytes` more of text; `text` may be another buffer afterwards. */
+  reserveText(bytes: number): void {
+    const needed = this.textLength + bytes;
+    if (needed <= this.text.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.text.length * 2));
+    this.text.copy(larger, 0, 0, this.textLength);
+    this.text = larger;
+  }
+
+  /** Makes room for one more record's columns; `columns` may be another array afterwards. */
+  reserveColumns(): void {
+    if ((this.count + 1) * COLUMNS <= this.columns.length) return;
+    const larger = new Int32Array(this.columns.length * 2);
+    larger.set(this.columns);
+    this.columns = larger;
+  }
+
+  /** Adds one record from plain values: the way for everything the scanner leaves to the schema. */
+  add(record: { col: string; doc: string; ts: Timestamp; data: string }): void {
+    this.reserveColumns();
+    const { columns } = this;
+    const row = this.count * COLUMNS;
+    columns[row + COLUMN_COLLECTION_START] = this.#ownNames.length;
+    columns[row + COLUMN_COLLECTION_END] = this.#addName(record.col);
+    columns[row + COLUMN_DOCUMENT_START] = this.#ownNames.length;
+    columns[row + COLUMN_DOCUMENT_END] = this.#addName(record.doc);
+    columns[row + COLUMN_TS_HIGH] = record.ts.high;
+    columns[row + COLUMN_TS_LOW] = record.ts.low;
+    const text = `,{"ts":${timestampToText(record.ts)},"data":${JSON.stringify(record.data)}}`;
+    this.reserveText(text.length * 3);
+    this.textLength += this.text.write(text, this.textLength);
+    columns[row + COLUMN_TEXT_END] = this.textLength;
+    this.count++;
+  }
+
+  #addName(name: string): number {
+    const own = this.#ownNames;
+    const escaped = JSON.stringify(name).slice(1, -1);
+    const needed = own.length + escaped.length * 3;
+    if (needed > own.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(needed * 2);
+      own.bytes.copy(larger, 0, 0, own.length);
+      own.bytes = larger;
+      this.names = larger;
+    }
+    own.length += own.bytes.write(escaped, own.length);
+    return own.length;
+  }
+}

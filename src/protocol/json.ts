@@ -1,0 +1,35 @@
+/**
+ * JSON as clients send it, with the digits of its numbers intact.
+ *
+ * `JSON.parse` rounds integers beyond 2^53 and turns 1e999 into Infinity. A number that would not survive comes back
+ * as a RawNumber, which keeps its text and which `JSON.stringify` writes as it came.
+ */
+
+/** What `JSON.rawJSON` makes; the standard's own way to carry a number's text through `JSON.stringify`. */
+export type RawNumber = { readonly rawJSON: string };
+
+type RawJson = {
+  rawJSON(text: string): RawNumber;
+  isRawJSON(value: unknown): value is RawNumber;
+};
+const rawJson = JSON as unknown as RawJson;
+
+/** Only numbers of sixteen or more digits, or with an exponent of three, can lose anything. */
+const MAY_LOSE_DIGITS = /[0-9.]{16}|[eE][+-]?[0-9]{3}/;
+
+/**
+ * Parses JSON text; numbers that a double cannot hold become RawNumbers.
+ *
+ * @throws SyntaxError for what is not JSON; RangeError for nesting that exhausts the stack.
+ */
+export function parseJson(text: string): unknown {
+  return MAY_LOSE_DIGITS.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+}
+
+export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRawJSON(value);
+
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== "number" || source === undefined) return value;
+  return MAY_LOSE_DIGITS.test(source) && String(value) !== source ? rawJson.rawJSON(source) : value;
+}

@@ -1,0 +1,65 @@
+/**
+ * Every limit of the server, in one place: what may be asked for, and how much may wait.
+ *
+ * A limit that an operator can change is only the default here; its flag is named beside it.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** The largest frame a client may send; beyond it the connection is closed with 1009. */
+export const FRAME_BYTES_MAX = 16 * MIB;
+
+/** The largest reply that is sent, `--max-reply`; beyond it the request gets `reply_too_large`. */
+export const REPLY_BYTES_MAX = 256 * MIB;
+
+/** The names of collections, documents and keys, in UTF-16 code units. */
+export const NAME_LENGTH_MAX = 4096;
+
+/** A client's own label (`name=` in the URL), in UTF-16 code units; a longer one is cut. */
+export const CLIENT_NAME_LENGTH_MAX = 256;
+
+/** An API key, in UTF-16 code units. */
+export const API_KEY_LENGTH_MAX = 1024;
+
+/** How many API keys there may be. */
+export const API_KEYS_MAX = 100_000;
+
+/** The source of a user's pattern, in UTF-16 code units. */
+export const PATTERN_LENGTH_MAX = 4096;
+
+/** A pattern's compiled form: the instructions of its automaton. Matching costs at most this many steps a character. */
+export const PATTERN_INSTRUCTIONS_MAX = 10_000;
+
+/** How many compiled patterns are kept. */
+export const PATTERN_CACHE_MAX = 256;
+
+/** An idle connection is pinged, and dropped when nothing was heard of it for this long. */
+export const IDLE_TIMEOUT_SECONDS = 120;
+
+/** Replies that wait for a slow reader: beyond this much nothing more is read from that connection. */
+export const UNSENT_BYTES_PAUSE = 1 * MIB;
+
+/** Replies of one connection that wait for a commit: beyond this many nothing more is read from it. */
+export const WAITING_REPLIES_MAX = 16_384;
+
+/** The same in bytes of reply text. */
+export const WAITING_REPLY_BYTES_MAX = 16 * MIB;
+
+/** Writes that wait for the journal, all connections together: beyond this much no writer is read from. */
+export const JOURNAL_WAITING_BYTES_MAX = 64 * MIB;
+
+/** A chunk is sealed at this many records. */
+export const CHUNK_RECORDS_MAX = 256;
+
+/** A chunk is sealed at this much rendered text; a larger record has a chunk of its own. */
+export const CHUNK_TEXT_BYTES_MAX = 24 * KIB;
+
+/** Unpacked copies of packed chunks that are kept for the next reader. */
+export const UNPACKED_CACHE_BYTES_MAX = 64 * MIB;
+
+/** A checkpoint hands its chunks to the writer in portions of about this size, one after another. */
+export const CHECKPOINT_PORTION_BYTES = 1 * MIB;
+
+/** A start reads checkpoints in portions of about this size. */
+export const LOAD_PORTION_BYTES = 4 * MIB;
