@@ -24,3 +24,103 @@ export type ApiKeyStorage = {
   putApiKey(key: StoredApiKey): Promise<void>;
   deleteApiKey(digest: Uint8Array): Promise<void>;
 };
+
+/** One chunk's numbers in `ChunkRows.columns`, at `index * CHUNK_COLUMNS + column`. */
+export const CHUNK_ID = 0;
+export const CHUNK_DOCUMENT = 1;
+export const CHUNK_COUNT = 2;
+export const CHUNK_FIRST_HIGH = 3;
+export const CHUNK_FIRST_LOW = 4;
+export const CHUNK_LAST_HIGH = 5;
+export const CHUNK_LAST_LOW = 6;
+/** 1: the body is packed; 0: it is what would be packed, and the storage packs it. */
+export const CHUNK_IS_PACKED = 7;
+export const CHUNK_BODY_BYTES = 8;
+export const CHUNK_COLUMNS = 9;
+
+/** Chunks in columns, their bodies (see engine/chunk_codec.ts) one after another: cheap to hand to another thread. */
+export type ChunkRows = { readonly columns: Float64Array; readonly bodies: Uint8Array };
+
+export type DocumentRow = { readonly id: number; readonly name: string };
+
+/** A key and its value as a JSON string; a removed key has none. */
+export type ValueRow = { readonly key: string; readonly value: string | null };
+
+/** A part of what has changed in a collection. Removals are applied before the rest. */
+export type CheckpointPortion = {
+  readonly removedDocuments: readonly number[];
+  readonly removedChunks: readonly number[];
+  readonly newDocuments: readonly DocumentRow[];
+  readonly chunks: ChunkRows;
+  readonly values: readonly ValueRow[];
+};
+
+/** What a collection holds as of a checkpoint: a start counts again. */
+export type CollectionCounts = {
+  readonly documents: number;
+  readonly chunks: number;
+  readonly records: number;
+  readonly values: number;
+};
+
+/** A part of a collection as a start reads it; the last part says what all of them must add up to. */
+export type LoadedPortion = {
+  readonly documents: readonly DocumentRow[];
+  readonly chunks: ChunkRows;
+  readonly values: readonly { readonly key: string; readonly value: string }[];
+  readonly isLast: boolean;
+};
+
+export type LoadedCollection = {
+  readonly name: string;
+  /** Up to which group of the journal it reaches. */
+  readonly journalPosition: number;
+  readonly counts: CollectionCounts;
+  /** For error messages. */
+  readonly file: string;
+};
+
+export interface Storage extends ApiKeyStorage {
+  /** Whether write commands are to be journaled; without, checkpoints alone keep data. */
+  readonly hasJournal: boolean;
+
+  apiKeys(): readonly StoredApiKey[];
+
+  /** All collections' checkpoints, one after another; `next` reads on until a portion says that it was the last. */
+  collectionNames(): readonly string[];
+  openCollection(name: string): Promise<LoadedCollection>;
+  nextPortion(): Promise<LoadedPortion>;
+
+  /** Groups of the journal after number `after`, in order; an empty list at the end. */
+  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]>;
+  /** The number of the newest group ever written. */
+  readonly lastGroup: number;
+
+  /**
+   * Writes a group; numbers ascend. Resolves when it is as durable as the mode promises.
+   *
+   * @throws StorageError when the disk did not take it; the same group may be tried again.
+   */
+  commitGroup(number: number, body: Uint8Array): Promise<void>;
+  /** Forgets the groups up to and including a number. */
+  cutJournal(upTo: number): Promise<void>;
+
+  /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */
+  beginCheckpoint(name: string, options: { isNew: boolean }): Promise<void>;
+  savePortion(portion: CheckpointPortion): Promise<void>;
+  /** Makes the checkpoint's portions, and this last one, the collection's state, all at once and durably. */
+  commitCheckpoint(
+    last: CheckpointPortion,
+    state: { journalPosition: number; counts: CollectionCounts },
+  ): Promise<void>;
+  /** Gives up the checkpoint that was begun. */
+  rollbackCheckpoint(): Promise<void>;
+  dropCollection(name: string): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** What is wrong with the disk or with what is on it, in words for an operator: the file, the problem, what to do. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+}

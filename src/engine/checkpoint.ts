@@ -1,0 +1,199 @@
+/**
+ * Saves one collection: what has changed since the last checkpoint goes to the storage in portions.
+ *
+ * Portions are taken between requests, so the collection goes on changing meanwhile; what changes again is taken
+ * again. The last portion takes all that is left in one turn of the event loop and is committed together with the
+ * others, so what is on disk afterwards is the collection as of that turn, whole. Commands that the journal still
+ * gathers then are replayed on top of it, which changes nothing: each sets or deletes by key.
+ */
+import { CHECKPOINT_PORTION_BYTES } from "../protocol/limits.ts";
+import {
+  CHUNK_BODY_BYTES,
+  CHUNK_COLUMNS,
+  CHUNK_COUNT,
+  CHUNK_DOCUMENT,
+  CHUNK_FIRST_HIGH,
+  CHUNK_FIRST_LOW,
+  CHUNK_ID,
+  CHUNK_IS_PACKED,
+  CHUNK_LAST_HIGH,
+  CHUNK_LAST_LOW,
+  type CheckpointPortion,
+  type CollectionCounts,
+  type Storage,
+  type ValueRow,
+} from "../storage/storage.ts";
+import type { Chunk } from "./chunk.ts";
+import { plainBytesMax, writePlain } from "./chunk_codec.ts";
+import type { Collection } from "./collection.ts";
+import type { Series } from "./series.ts";
+
+/** The last portion is taken when no more chunks are left than this, or when they come as fast as they are taken. */
+const LAST_PORTION_CHUNKS = 64;
+const PASSES_MAX = 3;
+
+type Saved = { chunks: number };
+
+/**
+ * Saves a collection, unless it is deleted meanwhile.
+ *
+ * @param journalPosition the newest closed group of the journal, asked for in the turn of the last portion.
+ * @throws what the storage throws; all that was taken is then to be saved by the next checkpoint.
+ */
+export async function saveCollection(
+  collection: Collection,
+  { storage, journalPosition }: { storage: Storage; journalPosition: () => number },
+): Promise<Saved> {
+  const taken = new Taken(collection);
+  const isNew = !collection.isSaved;
+  // From here on a file may exist, and whoever deletes the collection has to know.
+  collection.isSaved = true;
+  await storage.beginCheckpoint(collection.name.text, { isNew });
+  try {
+    let chunksLeft = taken.waitingChunks * PASSES_MAX;
+    while (taken.waitingChunks > LAST_PORTION_CHUNKS && chunksLeft > 0 && !collection.isGone) {
+      const before = taken.chunks.length;
+      await storage.savePortion(taken.takeChunks());
+      chunksLeft -= taken.chunks.length - before;
+    }
+    if (collection.isGone) {
+      await storage.rollbackCheckpoint();
+      return { chunks: 0 };
+    }
+    const last = taken.takeRest();
+    await storage.commitCheckpoint(last, { journalPosition: journalPosition(), counts: taken.counts });
+    return { chunks: taken.chunks.length };
+  } catch (error) {
+    taken.giveBack({ isNew });
+    // The first error is the one that tells what happened.
+    await storage.rollbackCheckpoint().catch(() => {});
+    throw error;
+  }
+}
+
+/** What one checkpoint has taken of a collection's changes, so that it can be given back. */
+class Taken {
+  readonly chunks: Chunk[] = [];
+  counts: CollectionCounts = { documents: 0, chunks: 0, records: 0, values: 0 };
+
+  readonly #collection: Collection;
+  #next = 0;
+  #removedDocuments: number[] = [];
+  #removedChunks: number[] = [];
+  #newDocuments: Series[] = [];
+  #keys: string[] = [];
+
+  constructor(collection: Collection) {
+    this.#collection = collection;
+  }
+
+  get waitingChunks(): number {
+    return this.#changes.chunks.length - this.#next;
+  }
+
+  /** About CHECKPOINT_PORTION_BYTES of chunks. */
+  takeChunks(): CheckpointPortion {
+    return {
+      removedDocuments: [],
+      removedChunks: [],
+      newDocuments: [],
+      chunks: this.#takeChunks(CHECKPOINT_PORTION_BYTES),
+      values: [],
+    };
+  }
+
+  takeRest(): CheckpointPortion {
+    const changes = this.#changes;
+    const { values } = this.#collection;
+    this.#removedDocuments = changes.removedDocuments;
+    this.#removedChunks = changes.removedChunks;
+    this.#newDocuments = changes.newDocuments.filter((series) => !series.isGone);
+    this.#keys = [...changes.keys];
+    const chunks = this.#takeChunks(Number.POSITIVE_INFINITY);
+    changes.chunks = [];
+    this.#next = 0;
+    changes.removedDocuments = [];
+    changes.removedChunks = [];
+    changes.newDocuments = [];
+    changes.keys.clear();
+    for (const series of this.#newDocuments) series.isSaved = true;
+    this.counts = countCollection(this.#collection);
+    return {
+      removedDocuments: this.#removedDocuments,
+      removedChunks: this.#removedChunks,
+      newDocuments: this.#newDocuments.map(({ id, name }) => ({ id, name: name.text })),
+      chunks,
+      values: this.#keys.map((key): ValueRow => ({ key, value: values.get(key) ?? null })),
+    };
+  }
+
+  giveBack({ isNew }: { isNew: boolean }): void {
+    const collection = this.#collection;
+    if (isNew) collection.isSaved = false;
+    if (collection.isGone) return;
+    const changes = this.#changes;
+    changes.removedDocuments.push(...this.#removedDocuments);
+    changes.removedChunks.push(...this.#removedChunks);
+    for (const series of this.#newDocuments) {
+      series.isSaved = false;
+      if (!series.isGone) changes.newDocuments.push(series);
+    }
+    for (const key of this.#keys) changes.keys.add(key);
+    changes.chunks = changes.chunks.slice(this.#next);
+    for (const chunk of this.chunks) if (!chunk.isGone) collection.chunkChanged(chunk);
+  }
+
+  get #changes(): NonNullable<Collection["changes"]> {
+    return this.#collection.changes as NonNullable<Collection["changes"]>;
+  }
+
+  #takeChunks(bytesMax: number): CheckpointPortion["chunks"] {
+    const waiting = this.#changes.chunks;
+    const first = this.chunks.length;
+    let bytes = 0;
+    while (this.#next < waiting.length && bytes < bytesMax) {
+      const chunk = waiting[this.#next++] as Chunk;
+      if (chunk.isGone) continue;
+      chunk.isDirty = false;
+      if (chunk.id === 0) chunk.id = ++this.#collection.lastChunkId;
+      bytes += bodyBytesMax(chunk);
+      this.chunks.push(chunk);
+    }
+    return writeRows(this.chunks.slice(first), bytes);
+  }
+}
+
+const bodyBytesMax = (chunk: Chunk): number =>
+  chunk.packed?.length ?? plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
+
+function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortion["chunks"] {
+  const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);
+  const bodies = Buffer.allocUnsafeSlow(bytesMax);
+  let at = 0;
+  chunks.forEach((chunk, index) => {
+    const start = at;
+    const { packed } = chunk;
+    if (packed === undefined) at = writePlain(chunk.page as NonNullable<Chunk["page"]>, bodies, at);
+    else at += packed.slab.bytes.copy(bodies, at, packed.start, packed.start + packed.length);
+    const row = index * CHUNK_COLUMNS;
+    columns[row + CHUNK_ID] = chunk.id;
+    columns[row + CHUNK_DOCUMENT] = chunk.owner.id;
+    columns[row + CHUNK_COUNT] = chunk.count;
+    columns[row + CHUNK_FIRST_HIGH] = chunk.firstHigh;
+    columns[row + CHUNK_FIRST_LOW] = chunk.firstLow;
+    columns[row + CHUNK_LAST_HIGH] = chunk.lastHigh;
+    columns[row + CHUNK_LAST_LOW] = chunk.lastLow;
+    columns[row + CHUNK_IS_PACKED] = packed === undefined ? 0 : 1;
+    columns[row + CHUNK_BODY_BYTES] = at - start;
+  });
+  return { columns, bodies: bodies.subarray(0, at) };
+}
+
+function countCollection(collection: Collection): CollectionCounts {
+  return {
+    documents: collection.documents.size,
+    chunks: collection.chunkCount,
+    records: collection.recordCount,
+    values: collection.values.size,
+  };
+}

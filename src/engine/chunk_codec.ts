@@ -1,0 +1,80 @@
+/**
+ * The packed form of a chunk, in memory and on disk:
+ *
+ *     packed  = zstd( lengths text )
+ *     lengths = a LEB128 varint for each record: the bytes of its text
+ *     text    = { ',{"ts":' integer ',"data":"' characters '"}' }     in the order of time
+ *
+ * How many records there are stands beside it. Timestamps are not stored a second time: they are read from the text.
+ * Level 1 is as small as level 3 on sensor data (5.7 against 5.6 bytes a record) and the fastest.
+ */
+import { ENTRY_BYTES, Page } from "./page.ts";
+import type { SlabAllocator } from "./slab.ts";
+
+const ZSTD_LEVEL = 1;
+const VARINT_BYTES_MAX = 5;
+
+export function packPage(page: Page): Buffer {
+  const plain = Buffer.allocUnsafe(plainBytesMax(page));
+  return packPlain(plain.subarray(0, writePlain(page, plain, 0)));
+}
+
+/** Packs what `writePlain` wrote. */
+export function packPlain(plain: Uint8Array): Buffer {
+  return Bun.zstdCompressSync(plain, { level: ZSTD_LEVEL });
+}
+
+export function plainBytesMax(page: Page): number {
+  return page.count * VARINT_BYTES_MAX + page.textLength;
+}
+
+/** Writes what is to be packed at a place in `target`, and returns where it ends. */
+export function writePlain(page: Page, target: Buffer, start: number): number {
+  let at = start;
+  for (let index = 0; index < page.count; index++) {
+    at = writeVarint(target, at, page.recordEnd(index) - page.recordStart(index));
+  }
+  return at + page.slab.bytes.copy(target, at, page.start, page.start + page.textLength);
+}
+
+/**
+ * Makes a page of a packed chunk of `count` records.
+ *
+ * @throws Error when `packed` is not such a chunk.
+ */
+export function unpackPage(slabs: SlabAllocator, packed: Uint8Array, count: number): Page {
+  const plain = Bun.zstdDecompressSync(packed);
+  const lengths = new Int32Array(count);
+  let at = 0;
+  for (let index = 0; index < count; index++) {
+    let value = 0;
+    let byte = 0;
+    let shift = 0;
+    do {
+      byte = plain[at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte >= 0x80 && shift < 35);
+    lengths[index] = value;
+  }
+  const text = plain.subarray(at);
+  const page = new Page(slabs, text.length + count * ENTRY_BYTES);
+  try {
+    page.fill(text, lengths);
+  } catch (error) {
+    page.free(slabs);
+    throw error;
+  }
+  return page;
+}
+
+function writeVarint(target: Buffer, at: number, value: number): number {
+  let rest = value;
+  let next = at;
+  while (rest >= 0x80) {
+    target[next++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  target[next++] = rest;
+  return next;
+}

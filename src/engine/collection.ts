@@ -1,0 +1,112 @@
+/**
+ * A collection: its documents, its key-values, and the account of what the next checkpoint has to save.
+ */
+import type { Chunk } from "./chunk.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import { KeyValues } from "./key_values.ts";
+import { Name, NameTable } from "./name.ts";
+import { Series, type SeriesHost } from "./series.ts";
+
+/** What has changed since the last checkpoint. Deletions come before additions when it is applied. */
+export class Changes {
+  removedDocuments: number[] = [];
+  removedChunks: number[] = [];
+  newDocuments: Series[] = [];
+  chunks: Chunk[] = [];
+  /** Keys that were set or removed. */
+  readonly keys = new Set<string>();
+
+  get isEmpty(): boolean {
+    return (
+      this.removedDocuments.length === 0 &&
+      this.removedChunks.length === 0 &&
+      this.newDocuments.length === 0 &&
+      this.chunks.length === 0 &&
+      this.keys.size === 0
+    );
+  }
+}
+
+export class Collection implements SeriesHost {
+  readonly name: Name;
+  readonly chunks: ChunkStore;
+  readonly documents = new NameTable<Series>();
+  readonly values = new KeyValues();
+  /** Kept only where there is a storage to save to. */
+  readonly changes: Changes | undefined;
+  recordCount = 0;
+  chunkCount = 0;
+  /** Whether it has a file on disk. */
+  isSaved = false;
+  /** No longer in the database; a checkpoint that is under way lets it go. */
+  isGone = false;
+  /** Up to which group of the journal the loaded checkpoint reaches. */
+  journalPosition = 0;
+  lastDocumentId = 0;
+  lastChunkId = 0;
+
+  constructor({ name, chunks, isTracked }: { name: Name; chunks: ChunkStore; isTracked: boolean }) {
+    this.name = name;
+    this.chunks = chunks;
+    this.changes = isTracked ? new Changes() : undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.documents.size === 0 && this.values.size === 0;
+  }
+
+  addDocument(name: string): Series {
+    const series = this.loadDocument(name, this.lastDocumentId + 1);
+    this.changes?.newDocuments.push(series);
+    return series;
+  }
+
+  /** Adds a document that has a number already. */
+  loadDocument(name: string, id: number): Series {
+    const series = new Series(this, { name: new Name(name, this.chunks.slabs), id });
+    this.lastDocumentId = Math.max(this.lastDocumentId, id);
+    this.documents.add(series);
+    return series;
+  }
+
+  /** Removes a document with all its records, or one whose last record went. */
+  removeDocument(series: Series): void {
+    this.recordCount -= series.recordCount;
+    this.documents.delete(series);
+    // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
+    this.changes?.removedDocuments.push(series.id);
+    this.chunkCount -= series.chunks.length;
+    series.free();
+  }
+
+  setValue(key: string, value: string): void {
+    this.values.set(key, value);
+    this.changes?.keys.add(key);
+  }
+
+  removeValue(key: string): void {
+    if (this.values.delete(key)) this.changes?.keys.add(key);
+  }
+
+  /** Frees all memory, at the end of the collection's life. */
+  free(): void {
+    this.isGone = true;
+    for (const series of this.documents.sorted()) series.free();
+    this.name.free(this.chunks.slabs);
+  }
+
+  chunkAdded(): void {
+    this.chunkCount++;
+  }
+
+  chunkChanged(chunk: Chunk): void {
+    if (chunk.isDirty || this.changes === undefined) return;
+    chunk.isDirty = true;
+    this.changes.chunks.push(chunk);
+  }
+
+  chunkRemoved(chunk: Chunk): void {
+    this.chunkCount--;
+    if (chunk.id !== 0) this.changes?.removedChunks.push(chunk.id);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * A collection's key-values. Values are kept as the JSON strings they are sent as.
+ *
+ * The whole list's text is kept until something changes: configuration is read far more often than written.
+ */
+export class KeyValues {
+  /** Key to value, the value as a JSON string with its quotes. */
+  readonly #values = new Map<string, string>();
+  #sortedKeys: string[] | undefined;
+  #rendered: string | undefined;
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  /** `value` is a JSON string with its quotes. */
+  set(key: string, value: string): void {
+    if (!this.#values.has(key)) this.#sortedKeys = undefined;
+    this.#values.set(key, value);
+    this.#rendered = undefined;
+  }
+
+  /** The value as a JSON string, or undefined when there is none. */
+  get(key: string): string | undefined {
+    return this.#values.get(key);
+  }
+
+  delete(key: string): boolean {
+    if (!this.#values.delete(key)) return false;
+    this.#sortedKeys = undefined;
+    this.#rendered = undefined;
+    return true;
+  }
+
+  /** All keys, in code unit order. */
+  keys(): readonly string[] {
+    // Without a function, sort() compares UTF-16 code units.
+    this.#sortedKeys ??= [...this.#values.keys()].sort();
+    return this.#sortedKeys;
+  }
+
+  /** `{KEY:STRING,…}` of all keys, in order. */
+  render(): string {
+    this.#rendered ??= this.renderOnly(this.keys());
+    return this.#rendered;
+  }
+
+  /** The same of some keys that are there. */
+  renderOnly(keys: readonly string[]): string {
+    let text = "{";
+    for (const key of keys) {
+      text += `${text.length > 1 ? "," : ""}${JSON.stringify(key)}:${this.#values.get(key) as string}`;
+    }
+    return `${text}}`;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * A start: checkpoints first, then what the journal has beyond them.
+ */
+import {
+  CHUNK_BODY_BYTES,
+  CHUNK_COLUMNS,
+  CHUNK_COUNT,
+  CHUNK_DOCUMENT,
+  CHUNK_FIRST_HIGH,
+  CHUNK_FIRST_LOW,
+  CHUNK_ID,
+  CHUNK_LAST_HIGH,
+  CHUNK_LAST_LOW,
+  type ChunkRows,
+  type LoadedCollection,
+  type Storage,
+  StorageError,
+} from "../storage/storage.ts";
+import { Chunk } from "./chunk.ts";
+import type { Collection } from "./collection.ts";
+import { type Command, readGroup } from "./journal_entry.ts";
+import type { Rendered } from "./page.ts";
+import { readTimestampAt } from "./record_text.ts";
+import type { Series } from "./series.ts";
+
+/** What a start does to the database. */
+export interface LoadTarget {
+  collection(name: string): Collection | undefined;
+  addCollection(name: string): Collection;
+  insert(collection: Collection, document: string, record: Rendered): void;
+  /** `isNewFor` tells whether a collection's checkpoint does not hold the command yet. */
+  apply(command: Command, isNewFor: (collection: Collection) => boolean): void;
+}
+
+/** @throws StorageError that names the damaged file */
+export async function loadDatabase(storage: Storage, target: LoadTarget): Promise<void> {
+  for (const name of storage.collectionNames()) {
+    await loadCollection(storage, target.addCollection(name), await storage.openCollection(name));
+  }
+  let after = 0;
+  for (;;) {
+    const groups = await storage.journalGroups(after);
+    if (groups.length === 0) return;
+    for (const { number, body } of groups) {
+      replayGroup(target, number, body);
+      after = number;
+    }
+  }
+}
+
+async function loadCollection(
+  storage: Storage,
+  collection: Collection,
+  loaded: LoadedCollection,
+): Promise<void> {
+  const documents = new Map<number, Series>();
+  for (let isLast = false; !isLast; ) {
+    const portion = await storage.nextPortion();
+    for (const { id, name } of portion.documents) {
+      const series = collection.loadDocument(name, id);
+      series.isSaved = true;
+      documents.set(id, series);
+    }
+    loadChunks(collection, documents, { rows: portion.chunks, file: loaded.file });
+    for (const { key, value } of portion.values) collection.values.set(key, value);
+    isLast = portion.isLast;
+  }
+  collection.isSaved = true;
+  collection.journalPosition = loaded.journalPosition;
+  for (const series of documents.values()) {
+    const problem =
+      series.recordCount === 0 ? `document ${series.id} has no records` : series.problemAfterLoad();
+    if (problem !== undefined) throw damaged(loaded.file, problem);
+    collection.recordCount += series.recordCount;
+  }
+  checkCounts(collection, loaded);
+}
+
+function loadChunks(
+  collection: Collection,
+  documents: ReadonlyMap<number, Series>,
+  { rows: { columns, bodies }, file }: { rows: ChunkRows; file: string },
+): void {
+  let at = 0;
+  const column = (row: number, index: number): number => columns[row + index] as number;
+  for (let row = 0; row < columns.length; row += CHUNK_COLUMNS) {
+    const series = documents.get(column(row, CHUNK_DOCUMENT));
+    if (series === undefined) throw damaged(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
+    const chunk = new Chunk(series);
+    chunk.id = column(row, CHUNK_ID);
+    chunk.count = column(row, CHUNK_COUNT);
+    chunk.firstHigh = column(row, CHUNK_FIRST_HIGH);
+    chunk.firstLow = column(row, CHUNK_FIRST_LOW);
+    chunk.lastHigh = column(row, CHUNK_LAST_HIGH);
+    chunk.lastLow = column(row, CHUNK_LAST_LOW);
+    const end = at + column(row, CHUNK_BODY_BYTES);
+    collection.chunks.adoptPacked(chunk, bodies.subarray(at, end));
+    at = end;
+    series.load(chunk);
+    collection.lastChunkId = Math.max(collection.lastChunkId, chunk.id);
+  }
+}
+
+function checkCounts(collection: Collection, { counts, file }: LoadedCollection): void {
+  const found = {
+    documents: collection.documents.size,
+    chunks: collection.chunkCount,
+    records: collection.recordCount,
+    values: collection.values.size,
+  };
+  for (const [what, count] of Object.entries(found) as [keyof typeof found, number][]) {
+    if (count !== counts[what])
+      throw damaged(file, `it should hold ${counts[what]} ${what}, and holds ${count}`);
+  }
+}
+
+function replayGroup(target: LoadTarget, number: number, body: Uint8Array): void {
+  const isNewFor = (collection: Collection): boolean => collection.journalPosition < number;
+  const rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
+  try {
+    readGroup(Buffer.from(body.buffer, body.byteOffset, body.byteLength), {
+      insert({ collection: name, document, text, from, to }) {
+        const collection = target.collection(name) ?? target.addCollection(name);
+        if (!isNewFor(collection)) return;
+        rendered.source = text;
+        rendered.from = from;
+        rendered.to = to;
+        readTimestampAt(text, from, rendered);
+        target.insert(collection, document, rendered);
+      },
+      command: (command) => target.apply(command, isNewFor),
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StorageError(`Group ${number} of the journal in catalog.db cannot be read: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function damaged(file: string, problem: string): StorageError {
+  return new StorageError(
+    `${file} is damaged: ${problem}. Restore it from a backup, or move it away to start without it`,
+  );
+}

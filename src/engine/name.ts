@@ -1,0 +1,198 @@
+/**
+ * Names of collections and documents, found by their bytes in a frame without making a string of them.
+ *
+ * A name is kept twice: as a string, for sorting and patterns, and as the bytes of its JSON string without quotes,
+ * which is how it arrives and how it is sent. These bytes are canonical (what JSON.stringify makes, in UTF-8), so two
+ * names are equal exactly when their bytes are.
+ */
+import type { Slab, SlabAllocator } from "./slab.ts";
+
+const BACKSLASH = 0x5c;
+const QUOTE = 0x22;
+
+export class Name {
+  readonly text: string;
+  readonly hash: number;
+  readonly slab: Slab;
+  readonly start: number;
+  readonly end: number;
+
+  constructor(text: string, slabs: SlabAllocator) {
+    const escaped = escapeName(text);
+    this.text = text;
+    this.slab = slabs.slabFor(escaped.length);
+    this.start = this.slab.take();
+    this.end = this.start + escaped.length;
+    escaped.copy(this.slab.bytes, this.start);
+    this.hash = hashBytes(escaped, 0, escaped.length);
+  }
+
+  equals(bytes: Buffer, start: number, end: number): boolean {
+    if (end - start !== this.end - this.start) return false;
+    const own = this.slab.bytes;
+    for (let at = start, ownAt = this.start; at < end; at++, ownAt++) {
+      if (bytes[at] !== own[ownAt]) return false;
+    }
+    return true;
+  }
+
+  free(slabs: SlabAllocator): void {
+    slabs.giveBack(this.slab, this.start);
+  }
+}
+
+/** The canonical bytes of a name: the inside of its JSON string. */
+export function escapeName(text: string): Buffer {
+  return Buffer.from(JSON.stringify(text).slice(1, -1));
+}
+
+/** The name in the inside of a JSON string, whichever escapes it uses. */
+export function readName(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString("utf8", start, end);
+  return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
+}
+
+/** FNV-1a with a final mix, over bytes. */
+export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5 | 0;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0;
+}
+
+type Named = { readonly name: Name };
+
+const SLOTS_AT_FIRST = 8;
+
+/**
+ * A hash table from names to what they name: open addressing with linear probing, at most half full.
+ *
+ * Lookups take bytes or a string. Values can also be had in the order of their names' UTF-16 code units; the sorted
+ * list is kept, and names that came since are merged into it when it is asked for.
+ */
+export class NameTable<Value extends Named> {
+  size = 0;
+
+  #slots: (Value | undefined)[] = new Array(SLOTS_AT_FIRST).fill(undefined);
+  #sorted: Value[] = [];
+  /** Added since `#sorted` was made, in no order. */
+  #unsorted: Value[] = [];
+  /** How many of `#sorted` and `#unsorted` are no longer in the table. */
+  #stale = 0;
+
+  /** `bytes[start, end)` is the inside of a JSON string. */
+  getByBytes(bytes: Buffer, start: number, end: number): Value | undefined {
+    let hash = 0x811c9dc5 | 0;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at] as number;
+      if (byte === BACKSLASH) return this.get(readName(bytes, start, end));
+      hash = Math.imul(hash ^ byte, 0x01000193);
+    }
+    return this.#find(Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0, bytes, start, end);
+  }
+
+  get(text: string): Value | undefined {
+    let hash = 0x811c9dc5 | 0;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code < 0x20 || code > 0x7e || code === BACKSLASH || code === QUOTE) {
+        const escaped = escapeName(text);
+        return this.#find(hashBytes(escaped, 0, escaped.length), escaped, 0, escaped.length);
+      }
+      hash = Math.imul(hash ^ code, 0x01000193);
+    }
+    return this.#findText(Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0, text);
+  }
+
+  /** Adds a value whose name is not in the table. */
+  add(value: Value): void {
+    if ((this.size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
+    this.#place(value);
+    this.size++;
+    this.#unsorted.push(value);
+  }
+
+  /** Removes a value that is in the table. */
+  delete(value: Value): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hole = value.name.hash & mask;
+    while (slots[hole] !== value) hole = (hole + 1) & mask;
+    // Backward shift: whatever was pushed past the hole by a collision moves into it, so no tombstones pile up.
+    for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {
+      const candidate = slots[at];
+      if (candidate === undefined) break;
+      const distance = (at - (candidate.name.hash & mask)) & mask;
+      if (distance < ((at - hole) & mask)) continue;
+      slots[hole] = candidate;
+      hole = at;
+    }
+    slots[hole] = undefined;
+    this.size--;
+    this.#stale++;
+    if (slots.length > SLOTS_AT_FIRST && this.size * 8 < slots.length) this.#resize(slots.length >> 1);
+    if (this.#stale > this.size + 1024) this.#mergeSorted();
+  }
+
+  /** All values by name, in code unit order. The array is the table's own: valid until the next change. */
+  sorted(): readonly Value[] {
+    if (this.#unsorted.length > 0 || this.#stale > 0) this.#mergeSorted();
+    return this.#sorted;
+  }
+
+  #find(hash: number, bytes: Buffer, start: number, end: number): Value | undefined {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const value = slots[at];
+      if (value === undefined) return undefined;
+      if (value.name.hash === hash && value.name.equals(bytes, start, end)) return value;
+    }
+  }
+
+  #findText(hash: number, text: string): Value | undefined {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const value = slots[at];
+      if (value === undefined) return undefined;
+      if (value.name.hash === hash && value.name.text === text) return value;
+    }
+  }
+
+  #place(value: Value): void {
+    const mask = this.#slots.length - 1;
+    let at = value.name.hash & mask;
+    while (this.#slots[at] !== undefined) at = (at + 1) & mask;
+    this.#slots[at] = value;
+  }
+
+  #resize(slotCount: number): void {
+    const old = this.#slots;
+    this.#slots = new Array(slotCount).fill(undefined);
+    for (const value of old) if (value !== undefined) this.#place(value);
+  }
+
+  #mergeSorted(): void {
+    const isLive = (value: Value): boolean => this.get(value.name.text) === value;
+    const kept = this.#stale > 0 ? this.#sorted.filter(isLive) : this.#sorted;
+    const added = (this.#stale > 0 ? this.#unsorted.filter(isLive) : this.#unsorted).sort(byName);
+    const merged: Value[] = [];
+    let next = 0;
+    for (const value of kept) {
+      for (; next < added.length; next++) {
+        const candidate = added[next] as Value;
+        if (byName(candidate, value) > 0) break;
+        merged.push(candidate);
+      }
+      merged.push(value);
+    }
+    while (next < added.length) merged.push(added[next++] as Value);
+    this.#sorted = merged;
+    this.#unsorted = [];
+    this.#stale = 0;
+  }
+}
+
+function byName(a: Named, b: Named): number {
+  return a.name.text < b.name.text ? -1 : a.name.text > b.name.text ? 1 : 0;
+}

@@ -1,0 +1,87 @@
+/**
+ * Compiled patterns of users, kept for the next request.
+ *
+ * They run on re2js, a port of RE2: time is linear in the text, whatever the pattern. The built-in engine backtracks,
+ * and one pattern of 28 characters can hold it for half a second, so it never gets to see what a user wrote.
+ */
+import { RE2JS } from "re2js";
+import { DatabaseError } from "../protocol/errors.ts";
+import { PATTERN_CACHE_MAX, PATTERN_INSTRUCTIONS_MAX, PATTERN_LENGTH_MAX } from "../protocol/limits.ts";
+import type { Pattern } from "../protocol/pattern.ts";
+
+export type CompiledPattern = {
+  /** Whether the pattern matches anywhere in the text. */
+  test(text: string): boolean;
+};
+
+export class PatternCache {
+  /** In the order of their last use: a Map keeps the order of insertion. */
+  readonly #compiled = new Map<string, CompiledPattern>();
+  readonly #sizeMax: number;
+
+  constructor({ sizeMax = PATTERN_CACHE_MAX }: { sizeMax?: number } = {}) {
+    this.#sizeMax = sizeMax;
+  }
+
+  /** @throws DatabaseError `bad_pattern` */
+  get(pattern: Pattern): CompiledPattern {
+    const key = `${pattern.flags}/${pattern.source}`;
+    let compiled = this.#compiled.get(key);
+    if (compiled === undefined) {
+      compiled = compilePattern(pattern);
+      if (this.#compiled.size >= this.#sizeMax) {
+        const [oldest] = this.#compiled.keys();
+        this.#compiled.delete(oldest as string);
+      }
+    } else this.#compiled.delete(key);
+    this.#compiled.set(key, compiled);
+    return compiled;
+  }
+}
+
+const FLAGS: Record<string, number> = {
+  i: RE2JS.CASE_INSENSITIVE,
+  m: RE2JS.MULTILINE,
+  s: RE2JS.DOTALL,
+};
+
+function compilePattern({ source, flags }: Pattern): CompiledPattern {
+  if (source.length > PATTERN_LENGTH_MAX) {
+    throw new DatabaseError(
+      "bad_pattern",
+      `A pattern may have ${PATTERN_LENGTH_MAX} characters, got ${source.length}`,
+    );
+  }
+  let bits = 0;
+  for (const flag of flags) bits |= FLAGS[flag] as number;
+  const compiled = compileSource(source, bits);
+  if (compiled.programSize() > PATTERN_INSTRUCTIONS_MAX) {
+    throw new DatabaseError("bad_pattern", "The pattern is too large: use smaller repetition counts");
+  }
+  return compiled;
+}
+
+/** Backreferences are what no linear engine has; the translation would make letters of them. */
+const BACKREFERENCE = /\\[k1-9]/;
+
+function compileSource(source: string, bits: number): RE2JS {
+  try {
+    return RE2JS.compile(source, bits);
+  } catch (cause) {
+    // JavaScript's own spellings, such as \u00e9, are not RE2's.
+    const translated = BACKREFERENCE.test(source) ? source : tryTranslate(source);
+    if (translated !== source) return compileSource(translated, bits);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DatabaseError("bad_pattern", `Cannot compile the pattern /${source}/: ${reason}`, { cause });
+  }
+}
+
+/** The pattern in RE2's spelling, or as it was when it cannot be translated either. */
+function tryTranslate(source: string): string {
+  try {
+    const translated = RE2JS.translateRegExp(source);
+    return RE2JS.translateRegExp(translated) === translated ? translated : source;
+  } catch {
+    return source;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * `where` and `filter`: which records of a page a query keeps.
+ *
+ * Literals are searched for in the rendered bytes, all of a page at once: `data` is stored in one canonical escaped
+ * form, so its needle is escaped the same way. Care is needed where the bytes say more than the text: a hit may lie
+ * in what stands around `data`, or begin inside an escape (`n` in `\n`); such hits are not counted. Patterns get each
+ * record's text, unescaped.
+ */
+import { readPattern } from "../protocol/pattern.ts";
+import type { Page } from "./page.ts";
+import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
+import { DATA_TAIL_BYTES, dataStartAt } from "./record_text.ts";
+
+type Test = {
+  /** Sets `hits[record]` to 1 for the records in `[from, to)` that match and have `marks[record]` set. */
+  find(page: Page, range: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void;
+};
+
+type Condition = { readonly test: Test; readonly keepsHits: boolean };
+
+export class Predicate {
+  readonly #conditions: readonly Condition[];
+  /** Reused for every page; as long as the fullest one. */
+  #marks = new Uint8Array(0);
+  #hits = new Uint8Array(0);
+
+  constructor(conditions: readonly Condition[]) {
+    this.#conditions = conditions;
+  }
+
+  /** Marks (1) those of the records `[from, to)` that are kept. The array is valid until the next call. */
+  select(page: Page, from: number, to: number): Uint8Array {
+    if (this.#marks.length < page.count) {
+      this.#marks = new Uint8Array(page.count);
+      this.#hits = new Uint8Array(page.count);
+    }
+    const marks = this.#marks;
+    const hits = this.#hits;
+    marks.fill(1, from, to);
+    for (const { test, keepsHits } of this.#conditions) {
+      hits.fill(0, from, to);
+      test.find(page, { from, to }, marks, hits);
+      const unwanted = keepsHits ? 0 : 1;
+      for (let record = from; record < to; record++) if (hits[record] === unwanted) marks[record] = 0;
+    }
+    return marks;
+  }
+
+  matches(page: Page, record: number): boolean {
+    return this.select(page, record, record + 1)[record] === 1;
+  }
+}
+
+/** The predicate of a query, or undefined when it keeps everything. Throws DatabaseError `bad_pattern`. */
+export function predicateOf(
+  { where, filter }: { where: string; filter: string },
+  patterns: PatternCache,
+): Predicate | undefined {
+  const conditions: Condition[] = [];
+  if (where !== "") conditions.push({ test: testFor(where, patterns), keepsHits: true });
+  if (filter !== "") conditions.push({ test: testFor(filter, patterns), keepsHits: false });
+  return conditions.length === 0 ? undefined : new Predicate(conditions);
+}
+
+function testFor(text: string, patterns: PatternCache): Test {
+  const pattern = readPattern(text);
+  if (pattern !== undefined) return new PatternTest(patterns.get(pattern));
+  // Half of a pair may be looked for: within an emoji's UTF-8 it cannot be found, within its text it can.
+  if (!text.isWellFormed()) return new PatternTest({ test: (data) => data.includes(text) });
+  return new LiteralTest(text);
+}
+
+class PatternTest implements Test {
+  readonly #pattern: CompiledPattern;
+
+  constructor(pattern: CompiledPattern) {
+    this.#pattern = pattern;
+  }
+
+  find(page: Page, { from, to }: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void {
+    for (let record = from; record < to; record++) {
+      if (marks[record] === 1 && this.#pattern.test(readData(page, record))) hits[record] = 1;
+    }
+  }
+}
+
+class LiteralTest implements Test {
+  readonly #needle: Buffer;
+
+  constructor(text: string) {
+    this.#needle = Buffer.from(JSON.stringify(text).slice(1, -1));
+  }
+
+  find(page: Page, { from, to }: { from: number; to: number }, _marks: Uint8Array, hits: Uint8Array): void {
+    const { bytes } = page.slab;
+    const base = page.recordStart(from);
+    const text = bytes.subarray(base, page.recordEnd(to - 1));
+    let record = from;
+    let hit = text.indexOf(this.#needle);
+    while (hit >= 0) {
+      const at = base + hit;
+      while (page.recordEnd(record) <= at) record++;
+      const dataStart = dataStartAt(page.slab.bytes, page.recordStart(record));
+      let next = at + 1;
+      if (at < dataStart) next = dataStart;
+      else if (at + this.#needle.length <= page.recordEnd(record) - DATA_TAIL_BYTES) {
+        if (!startsInsideEscape(bytes, dataStart, at)) {
+          hits[record] = 1;
+          next = page.recordEnd(record);
+        }
+      }
+      hit = text.indexOf(this.#needle, next - base);
+    }
+  }
+}
+
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+/** The longest escape, `\u0000`, less its first byte. */
+const ESCAPE_REST_BYTES = 5;
+
+/** A record's data, unescaped. */
+function readData(page: Page, record: number): string {
+  const start = dataStartAt(page.slab.bytes, page.recordStart(record));
+  const text = page.slab.bytes.toString("utf8", start, page.recordEnd(record) - DATA_TAIL_BYTES);
+  return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
+}
+
+function startsInsideEscape(bytes: Buffer, dataStart: number, at: number): boolean {
+  if (isEscaped(bytes, dataStart, at)) return true;
+  const earliest = Math.max(dataStart, at - ESCAPE_REST_BYTES);
+  for (let back = at - 1; back >= earliest; back--) {
+    if (bytes[back] !== BACKSLASH) continue;
+    return bytes[back + 1] === LETTER_U && !isEscaped(bytes, dataStart, back);
+  }
+  return false;
+}
+
+/** Whether an odd number of backslashes stands before a place. */
+function isEscaped(bytes: Buffer, dataStart: number, at: number): boolean {
+  let first = at;
+  while (first > dataStart && bytes[first - 1] === BACKSLASH) first--;
+  return (at - first) % 2 === 1;
+}

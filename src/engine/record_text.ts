@@ -1,0 +1,56 @@
+/**
+ * A record's text as it lies in pages, chunks and the journal: `,{"ts":INTEGER,"data":"…"}`.
+ */
+
+/** What stands before the timestamp, `,{"ts":`. */
+export const RECORD_HEAD_BYTES = 7;
+/** What stands between the timestamp and the data, `,"data":"`. */
+export const DATA_HEAD_BYTES = 9;
+/** What stands after the data, `"}`. */
+export const DATA_TAIL_BYTES = 2;
+
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const COMMA = 0x2c;
+/** So many digits are exact in a double. */
+const EXACT_DIGITS = 15;
+const TWO_32 = 0x1_0000_0000;
+
+/** Where a record's data begins, after its opening quote. */
+export function dataStartAt(bytes: Buffer, recordStart: number): number {
+  let at = recordStart + RECORD_HEAD_BYTES;
+  while (bytes[at] !== COMMA) at++;
+  return at + DATA_HEAD_BYTES;
+}
+
+/**
+ * Reads a record's timestamp into `into`.
+ *
+ * @throws RangeError when there is none.
+ */
+export function readTimestampAt(
+  bytes: Buffer,
+  recordStart: number,
+  into: { high: number; low: number },
+): void {
+  const first = recordStart + RECORD_HEAD_BYTES;
+  const isNegative = bytes[first] === MINUS;
+  const firstDigit = isNegative ? first + 1 : first;
+  let at = firstDigit;
+  let value = 0;
+  for (; ; at++) {
+    const digit = (bytes[at] as number) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) break;
+    value = value * 10 + digit;
+  }
+  if (at === firstDigit) throw new RangeError(`there is no timestamp at byte ${first}`);
+  if (at - firstDigit > EXACT_DIGITS) {
+    const exact = BigInt(bytes.toString("latin1", first, at));
+    into.high = Number(BigInt.asIntN(32, exact >> 32n));
+    into.low = Number(BigInt.asIntN(32, exact));
+    return;
+  }
+  if (isNegative) value = -value;
+  into.high = Math.floor(value / TWO_32);
+  into.low = value | 0;
+}

@@ -1,0 +1,62 @@
+/**
+ * The text of one answer while it is put together: a growing buffer of JSON in UTF-8.
+ *
+ * One is reused for all answers of a database. Records are copied in from where they live, and the whole becomes a
+ * string once, at memory speed.
+ */
+import { DatabaseError } from "../protocol/errors.ts";
+import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
+
+const BYTES_AT_FIRST = 64 * 1024;
+/** A buffer that one large answer made grow beyond this is not kept. */
+const BYTES_KEPT = 4 * 1024 * 1024;
+
+export class ReplyText {
+  length = 0;
+  bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+
+  readonly #bytesMax: number;
+
+  constructor({ bytesMax = REPLY_BYTES_MAX }: { bytesMax?: number } = {}) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Appends `source[start, end)`. */
+  copy(source: Buffer, start: number, end: number): void {
+    const size = end - start;
+    if (this.length + size > this.bytes.length) this.#grow(size);
+    source.copy(this.bytes, this.length, start, end);
+    this.length += size;
+  }
+
+  byte(value: number): void {
+    if (this.length === this.bytes.length) this.#grow(1);
+    this.bytes[this.length++] = value;
+  }
+
+  /** Takes the text out; the buffer is empty afterwards. */
+  take(): string {
+    const text = this.bytes.toString("utf8", 0, this.length);
+    this.clear();
+    return text;
+  }
+
+  clear(): void {
+    this.length = 0;
+    if (this.bytes.length > BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  }
+
+  #grow(more: number): void {
+    const needed = this.length + more;
+    if (needed > this.#bytesMax) {
+      this.clear();
+      throw new DatabaseError(
+        "reply_too_large",
+        `The reply would be larger than ${this.#bytesMax} bytes: ask for less with from, to or limit`,
+      );
+    }
+    const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), this.#bytesMax));
+    this.bytes.copy(larger, 0, 0, this.length);
+    this.bytes = larger;
+  }
+}

@@ -1,0 +1,342 @@
+/**
+ * One document's records: chunks in the order of time, the newest one open.
+ *
+ * Appending costs the same whatever the length. A record out of order opens the chunk it belongs to, and a full chunk
+ * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
+ * oldest leaves full chunks too.
+ */
+import type { Timestamp } from "../protocol/timestamp.ts";
+import { Chunk } from "./chunk.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import type { Name } from "./name.ts";
+import { Page, type Rendered } from "./page.ts";
+import type { Predicate } from "./predicate.ts";
+import type { ReplyText } from "./reply_text.ts";
+
+/** What a series tells its collection, which keeps account of what a checkpoint has to save. */
+export interface SeriesHost {
+  readonly chunks: ChunkStore;
+  chunkAdded(): void;
+  chunkChanged(chunk: Chunk): void;
+  chunkRemoved(chunk: Chunk): void;
+}
+
+export type HistoryRange = {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  /** At most so many records; 0 or less means all. */
+  readonly limit: number;
+  /** Newest first; a limit then keeps the newest. */
+  readonly reverse: boolean;
+};
+
+const PAGE_BYTES_AT_FIRST = 128;
+
+export class Series {
+  readonly name: Name;
+  /** Its number on disk, unique in the collection. */
+  readonly id: number;
+  recordCount = 0;
+  /** Whether its row is on disk. */
+  isSaved = false;
+  /** No longer in its collection. */
+  isGone = false;
+  /** In which group of the journal it was last named, and as which number there. */
+  journalGroup = -1;
+  journalIndex = 0;
+
+  readonly #host: SeriesHost;
+  readonly #chunks: Chunk[] = [];
+
+  constructor(host: SeriesHost, { name, id }: { name: Name; id: number }) {
+    this.#host = host;
+    this.name = name;
+    this.id = id;
+  }
+
+  /**
+   * Stores a record; one at the same time is replaced.
+   *
+   * @returns how many records there are more: 1, or 0.
+   */
+  insert(record: Rendered): number {
+    const chunks = this.#chunks;
+    const last = chunks[chunks.length - 1];
+    if (last === undefined) this.#begin(0, record);
+    else if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
+    else if (this.#isFull(last, record)) {
+      this.#host.chunks.seal(last);
+      this.#begin(chunks.length, record);
+    } else {
+      // The hot path: nothing is measured again but the end.
+      const store = this.#host.chunks;
+      store.open(last).append(store.slabs, record);
+      last.count++;
+      last.lastHigh = record.high;
+      last.lastLow = record.low;
+      this.#host.chunkChanged(last);
+    }
+    this.recordCount++;
+    return 1;
+  }
+
+  /** Adds a chunk that a start has loaded; they come in the order of time. */
+  load(chunk: Chunk): void {
+    this.#chunks.push(chunk);
+    this.#host.chunkAdded();
+    this.recordCount += chunk.count;
+  }
+
+  /** The loaded chunks are complete and in order of time; otherwise the text of what is wrong. */
+  problemAfterLoad(): string | undefined {
+    this.#chunks.sort((a, b) => a.firstHigh - b.firstHigh || (a.firstLow >>> 0) - (b.firstLow >>> 0));
+    for (let at = 1; at < this.#chunks.length; at++) {
+      const previous = this.#chunks[at - 1] as Chunk;
+      const chunk = this.#chunks[at] as Chunk;
+      if (!previous.endsBefore(chunk.firstHigh, chunk.firstLow)) {
+        return `chunks ${previous.id} and ${chunk.id} of document ${this.id} overlap`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Removes the records with `from <= ts <= to` and returns how many there were. */
+  remove(from: Timestamp, to: Timestamp): number {
+    const before = this.recordCount;
+    const first = this.#firstChunkReaching(from);
+    let next = first;
+    let firstGone = -1;
+    let goneCount = 0;
+    for (; next < this.#chunks.length; next++) {
+      const chunk = this.#chunks[next] as Chunk;
+      if (chunk.startsAfter(to.high, to.low)) break;
+      if (this.#removeFrom(chunk, from, to) > 0) continue;
+      // Chunks in between are covered whole, so those that go are neighbours.
+      if (firstGone < 0) firstGone = next;
+      goneCount++;
+    }
+    if (goneCount > 0) this.#chunks.splice(firstGone, goneCount);
+    return before - this.recordCount;
+  }
+
+  /** Frees all memory, at the end of the document's life; its collection knows what that means on disk. */
+  free(): void {
+    for (const chunk of this.#chunks) this.#host.chunks.free(chunk);
+    this.#chunks.length = 0;
+    this.recordCount = 0;
+    this.isGone = true;
+    this.name.free(this.#host.chunks.slabs);
+  }
+
+  /**
+   * Appends `NAME:RECORD`, the latest record at or before `at`, to a reply.
+   *
+   * @returns whether there was one, not older than `from` and as the predicate wants it.
+   */
+  writeLatest(
+    reply: ReplyText,
+    { at, from, predicate }: { at: Timestamp; from: Timestamp; predicate: Predicate | undefined },
+  ): boolean {
+    const chunks = this.#chunks;
+    const index = this.#lastChunkStarting(at);
+    if (index < 0) return false;
+    const chunk = chunks[index] as Chunk;
+    // The newest chunk is what every poll asks for: it is opened for good.
+    const store = this.#host.chunks;
+    const page = index === chunks.length - 1 ? store.open(chunk) : store.read(chunk);
+    const record = page.firstAfter(at.high, at.low) - 1;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return false;
+    if (predicate !== undefined && !predicate.matches(page, record)) return false;
+    reply.byte(QUOTE);
+    reply.copy(this.name.slab.bytes, this.name.start, this.name.end);
+    reply.byte(QUOTE);
+    reply.byte(COLON);
+    reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
+    return true;
+  }
+
+  /** Appends the records of a range to a reply, each with a comma before it. */
+  writeHistory(reply: ReplyText, range: HistoryRange, predicate: Predicate | undefined): void {
+    let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
+    const first = this.#firstChunkReaching(range.from);
+    const last = this.#lastChunkStarting(range.to);
+    const step = range.reverse ? -1 : 1;
+    for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
+      left -= this.#writeChunk(reply, this.#chunks[at] as Chunk, { range, predicate, left });
+    }
+  }
+
+  /** All chunks, in the order of time. */
+  get chunks(): readonly Chunk[] {
+    return this.#chunks;
+  }
+
+  #writeChunk(
+    reply: ReplyText,
+    chunk: Chunk,
+    { range, predicate, left }: { range: HistoryRange; predicate: Predicate | undefined; left: number },
+  ): number {
+    const page = this.#host.chunks.read(chunk);
+    const from = page.firstAtOrAfter(range.from.high, range.from.low);
+    const to = page.firstAfter(range.to.high, range.to.low);
+    if (from >= to) return 0;
+    if (predicate === undefined && !range.reverse) {
+      const end = Math.min(to, from + left);
+      reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(end - 1));
+      return end - from;
+    }
+    const marks = predicate?.select(page, from, to);
+    const { bytes } = page.slab;
+    let written = 0;
+    for (let count = 0; count < to - from && written < left; count++) {
+      const record = range.reverse ? to - 1 - count : from + count;
+      if (marks !== undefined && marks[record] === 0) continue;
+      reply.copy(bytes, page.recordStart(record), page.recordEnd(record));
+      written++;
+    }
+    return written;
+  }
+
+  #insertInside(record: Rendered): number {
+    const store = this.#host.chunks;
+    let at = Math.max(0, this.#lastChunkStarting(record));
+    let chunk = this.#chunks[at] as Chunk;
+    let page = store.open(chunk);
+    let index = page.firstAtOrAfter(record.high, record.low);
+    if (index < page.count && page.tsHigh(index) === record.high && page.tsLow(index) === record.low) {
+      page.replace(store.slabs, index, record);
+      if (page.textLength > 2 * store.chunkTextBytesMax && page.count > 1) this.#split(at, page.count >> 1);
+      this.#changed(chunk);
+      return 0;
+    }
+    this.recordCount++;
+    if (this.#isFull(chunk, record)) {
+      const next = this.#chunks[at + 1];
+      if (index === 0) return this.#begin(at, record);
+      if (index < page.count) {
+        this.#split(at, page.count >> 1);
+        if (index > page.count) {
+          index -= page.count;
+          chunk = this.#chunks[++at] as Chunk;
+        }
+      } else if (next === undefined || this.#isFull(next, record)) return this.#begin(at + 1, record);
+      else {
+        index = 0;
+        chunk = next;
+      }
+      page = store.open(chunk);
+    }
+    page.insert(store.slabs, index, record);
+    this.#changed(chunk);
+    return 1;
+  }
+
+  #isFull(chunk: Chunk, record: Rendered): boolean {
+    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
+    if (chunk.count >= chunkRecordsMax) return true;
+    const textLength = chunk.page?.textLength;
+    if (textLength === undefined) return false;
+    return textLength + record.to - record.from > chunkTextBytesMax;
+  }
+
+  /** Begins a chunk at a place among the others. */
+  #begin(at: number, record: Rendered): number {
+    const store = this.#host.chunks;
+    const chunk = new Chunk(this);
+    chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from));
+    chunk.page.append(store.slabs, record);
+    this.#place(at, chunk);
+    return 1;
+  }
+
+  #split(at: number, index: number): void {
+    const store = this.#host.chunks;
+    const chunk = this.#chunks[at] as Chunk;
+    const page = store.open(chunk);
+    const tail = new Chunk(this);
+    tail.page = page.splitOff(store.slabs, index);
+    this.#place(at + 1, tail);
+    this.#changed(chunk);
+  }
+
+  #place(at: number, chunk: Chunk): void {
+    this.#host.chunkAdded();
+    const isNewest = at === this.#chunks.length;
+    if (isNewest) this.#chunks.push(chunk);
+    else this.#chunks.splice(at, 0, chunk);
+    this.#changed(chunk);
+    if (!isNewest) this.#host.chunks.seal(chunk);
+  }
+
+  #changed(chunk: Chunk): void {
+    chunk.measure(chunk.page as Page);
+    this.#host.chunkChanged(chunk);
+    if (chunk !== this.#chunks[this.#chunks.length - 1]) this.#host.chunks.seal(chunk);
+  }
+
+  /** Returns how many records the chunk has left. */
+  #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
+    const store = this.#host.chunks;
+    const isCovered =
+      !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
+    if (isCovered) {
+      this.recordCount -= chunk.count;
+      this.#discard(chunk);
+      return 0;
+    }
+    const page = store.read(chunk);
+    const first = page.firstAtOrAfter(from.high, from.low);
+    const end = page.firstAfter(to.high, to.low);
+    if (first >= end) return chunk.count;
+    const opened = store.open(chunk);
+    opened.remove(first, end);
+    opened.fit(store.slabs);
+    this.recordCount -= end - first;
+    this.#changed(chunk);
+    return chunk.count;
+  }
+
+  #discard(chunk: Chunk): void {
+    this.#host.chunkRemoved(chunk);
+    this.#host.chunks.free(chunk);
+  }
+
+  /** The last chunk whose first record is at or before a time; -1 when there is none. */
+  #lastChunkStarting(at: { high: number; low: number }): number {
+    const chunks = this.#chunks;
+    let from = 0;
+    let to = chunks.length;
+    // Most questions are about the newest chunk.
+    if (to > 0 && !(chunks[to - 1] as Chunk).startsAfter(at.high, at.low)) return to - 1;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if ((chunks[middle] as Chunk).startsAfter(at.high, at.low)) to = middle;
+      else from = middle + 1;
+    }
+    return from - 1;
+  }
+
+  /** The first chunk whose last record is at or after a time. */
+  #firstChunkReaching(at: Timestamp): number {
+    const chunks = this.#chunks;
+    let from = 0;
+    let to = chunks.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if ((chunks[middle] as Chunk).endsBefore(at.high, at.low)) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+}
+
+function lastOf(chunk: Chunk): Timestamp {
+  return { high: chunk.lastHigh, low: chunk.lastLow };
+}
+
+const QUOTE = 0x22;
+const COLON = 0x3a;
+
+function isBefore(high: number, low: number, other: Timestamp): boolean {
+  return high < other.high || (high === other.high && low >>> 0 < other.low >>> 0);
+}

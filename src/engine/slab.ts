@@ -1,0 +1,144 @@
+/**
+ * Where records' bytes live: a few large buffers cut into blocks, instead of one heap object a chunk.
+ *
+ * A slab holds blocks of one size class (four classes to a doubling, so at most a fifth of a block is unused). A slab
+ * whose last block is given back serves any other class, so memory follows the load from shape to shape. This is the
+ * allocator of memcached and jemalloc; the garbage collector sees a few hundred buffers where there are millions of
+ * records, and a block is copied from buffer to buffer without a view object.
+ */
+
+const SLAB_BYTES = 256 * 1024;
+const BLOCK_BYTES_MIN = 16;
+/** The largest class; a larger block gets a slab of its own, as large as itself. */
+const BLOCK_BYTES_MAX = 64 * 1024;
+/** Empty slabs that are kept for the next need; further ones go back to the system. */
+const SPARE_SLABS_MAX = 16;
+const NONE = -1;
+
+/** A buffer cut into blocks of one size. Offsets of blocks are in bytes, and multiples of 16. */
+export class Slab {
+  readonly bytes: Buffer;
+  /** The same memory as signed 32-bit integers. */
+  readonly words: Int32Array;
+  readonly blockBytes: number;
+  /** Where this slab stands in its class' list of slabs with room; -1 when it is full. */
+  roomIndex = NONE;
+
+  /** Free blocks are linked through their own first word. */
+  #firstFree = NONE;
+  #neverUsed = 0;
+  #usedBlocks = 0;
+
+  constructor(memory: ArrayBuffer, blockBytes: number) {
+    this.bytes = Buffer.from(memory);
+    this.words = new Int32Array(memory);
+    this.blockBytes = blockBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#usedBlocks === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#firstFree === NONE && this.#neverUsed + this.blockBytes > this.bytes.length;
+  }
+
+  take(): number {
+    this.#usedBlocks++;
+    if (this.#firstFree !== NONE) {
+      const offset = this.#firstFree;
+      this.#firstFree = this.words[offset >> 2] as number;
+      return offset;
+    }
+    const offset = this.#neverUsed;
+    this.#neverUsed += this.blockBytes;
+    return offset;
+  }
+
+  giveBack(offset: number): void {
+    this.words[offset >> 2] = this.#firstFree;
+    this.#firstFree = offset;
+    this.#usedBlocks--;
+  }
+}
+
+/** Hands out blocks. A block is a slab and an offset in it; whoever took it gives it back exactly once. */
+export class SlabAllocator {
+  /** Bytes of blocks that are in use, with what rounding up to their class adds. */
+  usedBytes = 0;
+  /** Bytes of all slabs, in use or spare. */
+  heldBytes = 0;
+
+  readonly #withRoom: Slab[][] = [];
+  readonly #spare: ArrayBuffer[] = [];
+
+  /** A slab with room for a block of at least `bytes`; call `take()` on it at once. */
+  slabFor(bytes: number): Slab {
+    const blockBytes = blockSize(bytes);
+    this.usedBytes += blockBytes;
+    if (blockBytes > BLOCK_BYTES_MAX) return new Slab(this.#newMemory(blockBytes), blockBytes);
+    const sizeClass = classOf(blockBytes);
+    this.#withRoom[sizeClass] ??= [];
+    const candidates = this.#withRoom[sizeClass];
+    for (;;) {
+      const last = candidates[candidates.length - 1];
+      if (last === undefined) break;
+      if (!last.isFull) return last;
+      // Its last take() filled it; it leaves the list here, where that costs nothing extra.
+      candidates.pop();
+      last.roomIndex = NONE;
+    }
+    const slab = new Slab(this.#spare.pop() ?? this.#newMemory(SLAB_BYTES), blockBytes);
+    slab.roomIndex = candidates.length;
+    candidates.push(slab);
+    return slab;
+  }
+
+  giveBack(slab: Slab, offset: number): void {
+    this.usedBytes -= slab.blockBytes;
+    slab.giveBack(offset);
+    if (slab.blockBytes > BLOCK_BYTES_MAX) {
+      this.heldBytes -= slab.bytes.length;
+      return;
+    }
+    const candidates = this.#withRoom[classOf(slab.blockBytes)] as Slab[];
+    if (slab.isEmpty && (candidates.length > 1 || slab.roomIndex === NONE)) this.#retire(slab, candidates);
+    else if (slab.roomIndex === NONE) {
+      slab.roomIndex = candidates.length;
+      candidates.push(slab);
+    }
+  }
+
+  #retire(slab: Slab, candidates: Slab[]): void {
+    if (slab.roomIndex !== NONE) {
+      const last = candidates.pop() as Slab;
+      if (last !== slab) {
+        candidates[slab.roomIndex] = last;
+        last.roomIndex = slab.roomIndex;
+      }
+      slab.roomIndex = NONE;
+    }
+    if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(slab.words.buffer as ArrayBuffer);
+    else this.heldBytes -= SLAB_BYTES;
+  }
+
+  #newMemory(bytes: number): ArrayBuffer {
+    this.heldBytes += bytes;
+    return new ArrayBuffer(bytes);
+  }
+}
+
+/** The size of the smallest block that holds `bytes`. */
+export function blockSize(bytes: number): number {
+  if (bytes <= BLOCK_BYTES_MIN) return BLOCK_BYTES_MIN;
+  if (bytes <= 128) return (bytes + 15) & ~15;
+  const step = 1 << (29 - Math.clz32(bytes - 1));
+  return Math.ceil(bytes / step) * step;
+}
+
+/** A small number for each block size, below 64. */
+function classOf(blockBytes: number): number {
+  if (blockBytes <= 128) return blockBytes >> 4;
+  const doubling = 31 - Math.clz32(blockBytes - 1);
+  return 9 + (doubling - 7) * 4 + ((blockBytes - 1) >> (doubling - 2)) - 4;
+}
