@@ -26,10 +26,16 @@ export function parseJson(text: string): unknown {
   return MAY_LOSE_DIGITS.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
 }
 
+/** A number by its JSON text. */
+export const rawNumber = (text: string): RawNumber => rawJson.rawJSON(text);
+
 export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRawJSON(value);
 
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source;
   if (typeof value !== "number" || source === undefined) return value;
-  return MAY_LOSE_DIGITS.test(source) && String(value) !== source ? rawJson.rawJSON(source) : value;
+  if (!MAY_LOSE_DIGITS.test(source)) return value;
+  // Beyond 2^53 even a number that prints the same may be another: its double only prints as few digits as tell it.
+  const isExact = String(value) === source && (Number.isSafeInteger(value) || !Number.isInteger(value));
+  return isExact ? value : rawNumber(source);
 }

@@ -1,0 +1,133 @@
+/**
+ * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
+ */
+
+export const COMMA = 0x2c;
+const COLON = 0x3a;
+export const BACKSLASH = 0x5c;
+const QUOTE = 0x22;
+const SPACE = 0x20;
+const ZERO = 0x30;
+const LETTER_A = 0x61;
+const LETTER_U = 0x75;
+const TWO_32 = 0x1_0000_0000;
+const BYTES_AT_FIRST = 256 * 1024;
+/** Buffers that one large frame made grow beyond this are not kept. */
+const BYTES_KEPT = 4 * 1024 * 1024;
+
+/** What a character after a backslash stands for; 0 for `u` and for what is no escape. */
+export const ESCAPES = new Uint8Array(256);
+for (const [letter, character] of Object.entries({
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+})) {
+  ESCAPES[letter.charCodeAt(0)] = character.charCodeAt(0);
+}
+
+/** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
+export class Scratch {
+  buffer: Buffer = Buffer.alloc(BYTES_AT_FIRST);
+  bytes = new Uint8Array(this.buffer.buffer);
+
+  makeRoom(size: number): void {
+    if (size < this.buffer.length) return;
+    this.#allocate(Math.max(size + 16, this.buffer.length * 2));
+  }
+
+  shrink(): void {
+    if (this.buffer.length > BYTES_KEPT) this.#allocate(BYTES_AT_FIRST);
+  }
+
+  #allocate(size: number): void {
+    this.buffer = Buffer.alloc(size);
+    this.bytes = new Uint8Array(this.buffer.buffer);
+  }
+}
+
+export function skipSpace(bytes: Uint8Array, start: number): number {
+  let at = start;
+  for (; ; at++) {
+    const byte = bytes[at] as number;
+    if (byte > SPACE || (byte !== SPACE && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) return at;
+  }
+}
+
+/** Where the value begins behind a key that ends at a place; without a colon 0, where no value of a frame begins. */
+export function valueAfter(bytes: Uint8Array, keyEnd: number): number {
+  const at = bytes[keyEnd] === COLON ? keyEnd : skipSpace(bytes, keyEnd);
+  if (bytes[at] !== COLON) return 0;
+  return bytes[at + 1] === QUOTE ? at + 1 : skipSpace(bytes, at + 1);
+}
+
+function readDigits(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 10 + (bytes[at] as number) - ZERO;
+  return value;
+}
+
+/** Four hexadecimal digits, or -1. */
+export function readHex(bytes: Uint8Array, start: number): number {
+  let value = 0;
+  for (let at = start; at < start + 4; at++) {
+    const byte = bytes[at] as number;
+    const letter = byte | 0x20;
+    const isDigit = byte >= ZERO && byte <= 0x39;
+    if (!isDigit && !(letter >= LETTER_A && letter <= 0x66)) return -1;
+    value = value * 16 + (isDigit ? byte - ZERO : letter - LETTER_A + 10);
+  }
+  return value;
+}
+
+/** The code point of the escape `uXXXX` at a place, or of a pair of them; -1 for half a pair and for anything else. */
+export function readCodePoint(bytes: Uint8Array, at: number): number {
+  if (bytes[at] !== LETTER_U) return -1;
+  const unit = readHex(bytes, at + 1);
+  if (unit < 0xd800 || unit > 0xdfff) return unit;
+  if (unit > 0xdbff || bytes[at + 5] !== BACKSLASH || bytes[at + 6] !== LETTER_U) return -1;
+  const second = readHex(bytes, at + 7);
+  return second >= 0xdc00 && second <= 0xdfff ? 0x10000 + ((unit & 0x3ff) << 10) + (second & 0x3ff) : -1;
+}
+
+export function writeUtf8(target: Uint8Array, start: number, codePoint: number): number {
+  let at = start;
+  if (codePoint < 0x80) target[at++] = codePoint;
+  else {
+    if (codePoint < 0x800) target[at++] = 0xc0 | (codePoint >> 6);
+    else {
+      if (codePoint < 0x10000) target[at++] = 0xe0 | (codePoint >> 12);
+      else {
+        target[at++] = 0xf0 | (codePoint >> 18);
+        target[at++] = 0x80 | ((codePoint >> 12) & 0x3f);
+      }
+      target[at++] = 0x80 | ((codePoint >> 6) & 0x3f);
+    }
+    target[at++] = 0x80 | (codePoint & 0x3f);
+  }
+  return at;
+}
+
+/**
+ * An integer of 16 to 19 digits, in doubles that stay exact: its first digits and its last nine are multiplied out in
+ * steps of 16 bits. A nanosecond clock needs this for every record, and a BigInt would be an allocation each.
+ *
+ * @returns false when it is beyond 63 bits.
+ */
+export function readLongInteger(
+  bytes: Uint8Array,
+  { start, end }: { start: number; end: number },
+  into: { high: number; low: number },
+): boolean {
+  const front = readDigits(bytes, start, end - 9);
+  const upper = Math.floor(front / 0x10000) * 1e9;
+  const lower = (front % 0x10000) * 1e9 + readDigits(bytes, end - 9, end);
+  const middle = (upper % 0x10000) * 0x10000 + lower;
+  into.high = Math.floor(upper / 0x10000) + Math.floor(middle / TWO_32);
+  into.low = (middle % TWO_32) | 0;
+  return into.high <= 0x7fff_ffff;
+}

@@ -1,0 +1,204 @@
+/**
+ * The scanner against the schema: whatever it takes the schema takes too, and both leave the same batch.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  COLUMN_COLLECTION_START,
+  COLUMN_TEXT_END,
+  COLUMN_TS_HIGH,
+  COLUMN_TS_LOW,
+  COLUMNS,
+  InsertBatch,
+} from "../../src/engine/insert_batch.ts";
+import { readName } from "../../src/engine/name.ts";
+import { parseJson, rawNumber } from "../../src/protocol/json.ts";
+import { checkRequest } from "../../src/protocol/messages.ts";
+import { InsertScanner } from "../../src/server/insert_scanner.ts";
+
+const scanner = new InsertScanner();
+const scanned = new InsertBatch();
+const expected = new InsertBatch();
+
+type Outcome = { id: string; records: unknown[] } | undefined;
+
+function contents(batch: InsertBatch): unknown[] {
+  return Array.from({ length: batch.count }, (_, index) => {
+    const row = batch.columns.subarray(index * COLUMNS, (index + 1) * COLUMNS);
+    const name = (column: number) => readName(batch.names, row[column] as number, row[column + 1] as number);
+    const textStart = index === 0 ? 0 : (batch.columns[(index - 1) * COLUMNS + COLUMN_TEXT_END] as number);
+    return {
+      col: name(COLUMN_COLLECTION_START),
+      doc: name(COLUMN_COLLECTION_START + 2),
+      ts: [row[COLUMN_TS_HIGH], row[COLUMN_TS_LOW]],
+      text: batch.text.toString("utf8", textStart, row[COLUMN_TEXT_END]),
+    };
+  });
+}
+
+function bySchema(frame: string): Outcome {
+  try {
+    const message = parseJson(frame) as { id?: unknown; type?: unknown; data?: unknown };
+    if (typeof message.id !== "string" || message.id === "" || message.type !== "ins") return undefined;
+    const payload = typeof message.data === "string" ? parseJson(message.data) : message.data;
+    const checked = checkRequest("ins", payload);
+    if ("problem" in checked) return undefined;
+    expected.clear();
+    for (const record of checked.request) expected.add(record);
+    return { id: JSON.stringify(message.id), records: contents(expected) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function byScanner(frame: string): Outcome {
+  const id = scanner.scan(frame, scanned);
+  return id === undefined ? undefined : { id, records: contents(scanned) };
+}
+
+/** Whatever the scanner takes must be what the schema makes of it. Returns whether it took it. */
+function checkFrame(frame: string): boolean {
+  const fast = byScanner(frame);
+  if (fast !== undefined) expect(fast).toEqual(bySchema(frame) as NonNullable<Outcome>);
+  return fast !== undefined;
+}
+
+const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sensors" };
+const frameOf = (records: unknown, indent?: number): string =>
+  JSON.stringify(
+    { id: "m1", type: "ins", data: JSON.stringify(records, undefined, indent) },
+    undefined,
+    indent,
+  );
+
+test.each<[string, string]>([
+  ["one record", frameOf([reading])],
+  ["no records", frameOf([])],
+  ["many records", frameOf(Array.from({ length: 3000 }, (_, ts) => ({ ...reading, ts })))],
+  ["fields in any order", frameOf([{ col: "c", data: "", ts: -5, doc: "d" }])],
+  ["white space in both JSONs", frameOf([reading, reading], 2)],
+  [
+    "message fields in any order",
+    `{"data":"[{\\"ts\\":1,\\"doc\\":\\"d\\",\\"data\\":\\"\\",\\"col\\":\\"c\\"}]","type":"ins","id":"é"}`,
+  ],
+  ["data as a JSON value", JSON.stringify({ id: "a", type: "ins", data: [reading, reading] })],
+  [
+    "nanoseconds",
+    frameOf(
+      [1747604423123456789n, -1747604423123456789n, 2n ** 63n - 1n, 1n - 2n ** 63n].map((ts) => ({
+        ...reading,
+        ts: rawNumber(String(ts)),
+      })),
+    ),
+  ],
+  ["any text in data", frameOf([{ ...reading, data: 'tab\t nul\u0000 "quoted" \\ / é 😀 \u2028 \ud800' }])],
+  [
+    "escaped letters and slashes, which are stored as themselves",
+    '{"id":"1","type":"ins","data":[{"ts":1,"doc":"d","data":"\\u00e9\\/\\ud83d\\ude00\\u0041\\u0001","col":"c"}]}',
+  ],
+  [
+    "escapes undone in the outer text",
+    '{"id":"1","type":"ins","data":"[{\\"ts\\":1,\\"doc\\":\\"\\u00e9\\ud83d\\ude00\\u0041\\",\\"data\\":\\"\\",\\"col\\":\\"c\\"}]"}',
+  ],
+])("takes %s", (_, frame) => {
+  expect(checkFrame(frame)).toBe(true);
+});
+
+test.each<[string, string]>([
+  ["a timestamp as text", frameOf([{ ...reading, ts: "5" }])],
+  ["a fraction", frameOf([{ ...reading, ts: 1.9 }])],
+  ["minus zero", frameOf([{ ...reading, ts: rawNumber("-0") }])],
+  ["a leading zero", frameOf([{ ...reading, ts: 1 }]).replace(":1,", ":01,")],
+  ["2^63", frameOf([{ ...reading, ts: rawNumber("9223372036854775808") }])],
+  ["-2^63", frameOf([{ ...reading, ts: rawNumber("-9223372036854775808") }])],
+  ["a missing field", frameOf([{ ts: 1, doc: "d", data: "" }])],
+  ["an empty name", frameOf([{ ...reading, doc: "" }])],
+  ["a field twice", frameOf([reading]).replace("{\\", '{\\"col\\":\\"x\\",\\')],
+  ["a key without a colon", '{"id" "1","type":"ins","data":[]}'],
+  ["a trailing comma", '{"id":"1","type":"ins","data":[],}'],
+  ["text behind the message", `${frameOf([reading])}x`],
+  ["text behind the records", '{"id":"1","type":"ins","data":"[] x"}'],
+  [
+    "a line break inside a string",
+    '{"id":"1","type":"ins","data":"[{\\"ts\\":1,\\"doc\\":\\"d\\",\\"data\\":\\"a\\nb\\",\\"col\\":\\"c\\"}]"}',
+  ],
+  ["another type", '{"id":"ins","type":"qry","data":[]}'],
+  ["an empty id", '{"id":"","type":"ins","data":[]}'],
+  ["a cut frame", frameOf([reading]).slice(0, -9)],
+])("leaves %s to the schema", (_, frame) => {
+  expect(checkFrame(frame)).toBe(false);
+});
+
+const text = fc.string({ unit: "binary", maxLength: 12 });
+const looseRecord = fc.record(
+  {
+    ts: fc.oneof(
+      fc.integer(),
+      fc.bigInt({ min: -(2n ** 63n) - 2n, max: 2n ** 63n + 2n }).map((ts) => rawNumber(String(ts))),
+      fc.constantFrom<unknown>(1.9, "12", "x", null, 1e3, 1e30),
+    ),
+    doc: fc.oneof(fc.constantFrom("d", "é", "", 'a"b'), text),
+    data: fc.oneof(text, fc.constantFrom<unknown>("", "{}", { a: 1 }, null, 7, '{"s":"\\u00e9"}')),
+    col: fc.oneof(fc.constantFrom("c", "c2"), text),
+  },
+  { noNullPrototype: true },
+);
+const plainRecord = fc.record(
+  { ts: fc.integer(), doc: fc.constantFrom("d", "é"), data: text, col: fc.constantFrom("c", "😀") },
+  { noNullPrototype: true },
+);
+
+/** A frame, and then a few of its characters changed, removed or doubled. */
+const mutatedFrame = fc
+  .tuple(
+    fc.array(fc.oneof({ weight: 3, arbitrary: plainRecord }, { weight: 1, arbitrary: looseRecord }), {
+      maxLength: 4,
+    }),
+    fc.boolean(),
+    fc.constantFrom(undefined, 1, "\t"),
+    fc.array(
+      fc.tuple(
+        fc.nat(),
+        fc.constantFrom(
+          "",
+          '"',
+          "\\",
+          "u",
+          "0",
+          " ",
+          ",",
+          "{",
+          "}",
+          "]",
+          "-",
+          "e",
+          "é",
+          "\u0001",
+          "\\u00e9",
+          "\n",
+        ),
+      ),
+      { maxLength: 2 },
+    ),
+  )
+  .map(([records, isText, indent, mutations]) => {
+    const payload = isText ? JSON.stringify(records, undefined, indent) : records;
+    let frame = JSON.stringify({ id: "x", type: "ins", data: payload }, undefined, indent);
+    for (const [place, insertion] of mutations) {
+      const at = place % frame.length;
+      frame = frame.slice(0, at) + insertion + frame.slice(at + (place % 2));
+    }
+    return frame.toWellFormed();
+  });
+
+test("generated frames, whole and mangled, mean the same to scanner and schema", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(mutatedFrame, (frame) => {
+      if (checkFrame(frame)) taken++;
+    }),
+    { numRuns: 20_000 },
+  );
+  expect(taken).toBeGreaterThan(2000);
+}, 60_000);
