@@ -1,0 +1,252 @@
+/**
+ * catalog.db: API keys, the list of collections, and the journal. Runs in a worker thread of its own.
+ *
+ *     meta        (id = 1, last_group)                        the newest group that was ever cut off
+ *     collections (name)                                      the inside of a JSON string
+ *     api_keys    (digest, scope, sealed, checksum)
+ *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts
+ *
+ * It is held with SQLite's exclusive lock for as long as the server lives: that is what keeps a second server out,
+ * and the system lets go of it whatever becomes of the process. It also spares the shared-memory index of the WAL.
+ *
+ * A group is one row, packed by zstd: 8 bytes a record reach the disk instead of 110, and SQLite's own cost, which is
+ * by the page, falls with them. WAL, because a commit is then one sequential write; `synchronous` FULL makes each of
+ * them wait for the disk (`always`), NORMAL leaves that to `sync()`, which runs beside the next commits (`everysec`).
+ */
+import { Database } from "bun:sqlite";
+import { closeSync, fdatasync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Scope } from "../protocol/scope.ts";
+import { checksumOf } from "./checksum.ts";
+import { damagedFile, explainError } from "./sqlite_error.ts";
+import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
+
+const APPLICATION_ID = 0x466c7578;
+const FORMAT_VERSION = 1;
+/** Smaller groups are not worth packing. */
+const PACKED_BYTES_MIN = 512;
+const ZSTD_LEVEL = 1;
+const SYNC_MS = 1000;
+/** A cut deletes so many rows in one transaction, so that commits get their turn in between. */
+const CUT_ROWS = 200;
+const GROUPS_BYTES = 4 * 1024 * 1024;
+
+const SCHEMA = `
+  CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), last_group INTEGER NOT NULL) STRICT;
+  INSERT INTO meta VALUES (1, 0);
+  CREATE TABLE collections (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  CREATE TABLE api_keys (
+    digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE journal (
+    number INTEGER PRIMARY KEY, is_packed INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
+  ) STRICT;
+`;
+
+export type CatalogContents = {
+  readonly apiKeys: readonly StoredApiKey[];
+  readonly collections: readonly string[];
+  readonly lastGroup: number;
+};
+
+type JournalRow = { number: number; is_packed: number; checksum: number; body: Uint8Array };
+type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksum: number };
+
+export class Catalog {
+  readonly #file: string;
+  readonly #durability: Durability;
+  readonly #database: Database;
+  /** The WAL, to be synced beside SQLite's own use of it. */
+  #walHandle: number | undefined;
+  #isSynced = true;
+  #syncFailure: Error | undefined;
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @throws StorageError; one with `isLocked` when another server holds the directory */
+  constructor({ directory, durability }: { directory: string; durability: Durability }) {
+    this.#file = join(directory, "catalog.db");
+    this.#durability = durability;
+    this.#database = openDatabase(this.#file);
+    this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
+    if (durability === "everysec") this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+  }
+
+  contents(): CatalogContents {
+    return this.#explaining(() => {
+      const meta = this.#database.query("SELECT last_group FROM meta").get() as { last_group: number } | null;
+      if (meta === null) throw damagedFile(this.#file, "its meta table is empty");
+      const last = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
+        number: number | null;
+      };
+      const names = this.#database.query("SELECT name FROM collections ORDER BY name").all() as {
+        name: string;
+      }[];
+      return {
+        apiKeys: this.#apiKeys(),
+        collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
+        lastGroup: Math.max(meta.last_group, last.number ?? 0),
+      };
+    });
+  }
+
+  /** The groups after a number, a few megabytes of them; none at the end. */
+  journalGroups(after: number): { number: number; body: Uint8Array }[] {
+    return this.#explaining(() => {
+      const groups: { number: number; body: Uint8Array }[] = [];
+      let bytes = 0;
+      for (const row of this.#database
+        .query("SELECT * FROM journal WHERE number > ? ORDER BY number")
+        .iterate(after)) {
+        const body = this.#readGroup(row as JournalRow);
+        bytes += body.length;
+        groups.push({ number: (row as JournalRow).number, body });
+        if (bytes > GROUPS_BYTES) break;
+      }
+      return groups;
+    });
+  }
+
+  commitGroup(number: number, body: Uint8Array): void {
+    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
+    const packed = body.length < PACKED_BYTES_MIN ? body : Bun.zstdCompressSync(body, { level: ZSTD_LEVEL });
+    const isPacked = packed.length < body.length ? 1 : 0;
+    const stored = isPacked === 1 ? packed : body;
+    this.#explaining(() => {
+      this.#database
+        .query("INSERT OR REPLACE INTO journal (number, is_packed, checksum, body) VALUES (?, ?, ?, ?)")
+        .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
+    });
+    this.#isSynced = false;
+  }
+
+  /** Deletes some of the groups up to a number; returns whether there are more. */
+  cutJournal(upTo: number): boolean {
+    return this.#explaining(() => {
+      const { changes } = this.#database
+        .query("DELETE FROM journal WHERE number IN (SELECT number FROM journal WHERE number <= ? LIMIT ?)")
+        .run(upTo, CUT_ROWS);
+      if (changes === CUT_ROWS) return true;
+      this.#database.query("UPDATE meta SET last_group = max(last_group, ?)").run(upTo);
+      return false;
+    });
+  }
+
+  addCollection(name: string): void {
+    this.#durably(() =>
+      this.#database.query("INSERT OR IGNORE INTO collections VALUES (?)").run(escapeText(name)),
+    );
+  }
+
+  removeCollection(name: string): void {
+    this.#durably(() => this.#database.query("DELETE FROM collections WHERE name = ?").run(escapeText(name)));
+  }
+
+  putApiKey({ digest, scope, sealed }: StoredApiKey): void {
+    const checksum = checksumOf(`${Buffer.from(digest).toString("hex")}:${scope}`, sealed);
+    this.#durably(() =>
+      this.#database
+        .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
+        .run(digest, scope, sealed, checksum),
+    );
+  }
+
+  deleteApiKey(digest: Uint8Array): void {
+    this.#durably(() => this.#database.query("DELETE FROM api_keys WHERE digest = ?").run(digest));
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    if (this.#walHandle !== undefined) closeSync(this.#walHandle);
+    this.#database.close();
+  }
+
+  /** What changes here is rare and must not be lost: it waits for the disk in every mode. */
+  #durably(change: () => unknown): void {
+    this.#explaining(() => {
+      this.#database.run("PRAGMA synchronous = FULL");
+      try {
+        change();
+      } finally {
+        if (this.#durability !== "always") this.#database.run("PRAGMA synchronous = NORMAL");
+      }
+    });
+  }
+
+  #sync(): void {
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
+    fdatasync(this.#walHandle, (error) => {
+      this.#syncFailure = error ?? undefined;
+      if (error) this.#isSynced = false;
+    });
+  }
+
+  #readGroup({ number, is_packed, checksum, body }: JournalRow): Uint8Array {
+    if (checksumOf(`${number}:${is_packed}`, body) !== checksum) {
+      throw damagedFile(this.#file, `group ${number} of the journal fails its checksum`);
+    }
+    return is_packed === 1 ? Bun.zstdDecompressSync(body) : body;
+  }
+
+  #apiKeys(): StoredApiKey[] {
+    const rows = this.#database.query("SELECT * FROM api_keys").all() as ApiKeyRow[];
+    for (const { digest, scope, sealed, checksum } of rows) {
+      const hex = Buffer.from(digest).toString("hex");
+      if (checksumOf(`${hex}:${scope}`, sealed) !== checksum) {
+        throw damagedFile(this.#file, `API key ${hex.slice(0, 16)} fails its checksum`);
+      }
+    }
+    return rows.map(({ digest, scope, sealed }) => ({ digest, scope, sealed }));
+  }
+
+  #explaining<Result>(action: () => Result): Result {
+    try {
+      return action();
+    } catch (error) {
+      throw explainError(error, this.#file);
+    }
+  }
+}
+
+function openDatabase(file: string): Database {
+  try {
+    const database = new Database(file, { create: true, readwrite: true });
+    database.run("PRAGMA busy_timeout = 0");
+    database.run("PRAGMA locking_mode = EXCLUSIVE");
+    const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
+    const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+    const isNew = database.query("SELECT 1 FROM sqlite_schema").get() === null;
+    if (!isNew && application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB catalog");
+    if (user_version > FORMAT_VERSION) throw newerFormat(file, user_version);
+    database.run("PRAGMA journal_mode = WAL");
+    if (isNew) {
+      database.transaction(() => {
+        database.run(SCHEMA);
+        database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+      })();
+    }
+    // Takes the exclusive lock now, not with the first write.
+    database.run("BEGIN EXCLUSIVE");
+    database.run("COMMIT");
+    return database;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")) {
+      throw new StorageError(LOCKED, { cause: error });
+    }
+    throw explainError(error, file);
+  }
+}
+
+/** The message of the error when another process holds the directory; whoever knows its process id says so. */
+export const LOCKED = "the data directory is locked";
+
+/** @internal */
+export function newerFormat(file: string, version: number): StorageError {
+  return new StorageError(
+    `${file} has format ${version}, which is newer than this server's ${FORMAT_VERSION}. Use the newer server`,
+  );
+}
+
+const escapeText = (text: string): string => JSON.stringify(text).slice(1, -1);

@@ -1,0 +1,134 @@
+/**
+ * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
+ */
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { LOAD_PORTION_BYTES } from "../protocol/limits.ts";
+import { CollectionFile, type CollectionState } from "./collection_file.ts";
+import { encodeFileName } from "./file_name.ts";
+import { explainError } from "./sqlite_error.ts";
+import {
+  type CheckpointPortion,
+  type ChunkRows,
+  type LoadedCollection,
+  type LoadedPortion,
+  StorageError,
+} from "./storage.ts";
+
+const ROWS_A_PORTION = 10_000;
+const NO_CHUNKS: ChunkRows = { columns: new Float64Array(0), bodies: new Uint8Array(0) };
+/** What SQLite puts beside a database. */
+const SUFFIXES = ["", "-wal", "-shm", "-journal"];
+
+export class CollectionFiles {
+  readonly #folder: string;
+  /** The file whose checkpoint was begun. */
+  #saving: { name: string; file: CollectionFile } | undefined;
+  /** The file that is being read, and what is left of it. */
+  #loading: { file: CollectionFile; portions: Iterator<LoadedPortion> } | undefined;
+
+  constructor({ directory }: { directory: string }) {
+    this.#folder = join(directory, "collections");
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+
+  openCollection(name: string): LoadedCollection {
+    const path = this.#path(name);
+    if (!existsSync(path)) {
+      throw new StorageError(
+        `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
+      );
+    }
+    const file = CollectionFile.open(path);
+    this.#loading = { file, portions: portionsOf(file) };
+    return { name, file: path, ...file.state(name) };
+  }
+
+  nextPortion(): LoadedPortion {
+    if (this.#loading === undefined) throw new Error("no collection is being loaded");
+    const { file, portions } = this.#loading;
+    try {
+      const { value } = portions.next();
+      if (value.isLast) {
+        this.#loading = undefined;
+        file.close();
+      }
+      return value;
+    } catch (error) {
+      throw explainError(error, file.file);
+    }
+  }
+
+  beginCheckpoint(name: string, { isNew }: { isNew: boolean }): void {
+    const path = this.#path(name);
+    if (isNew) this.#remove(path);
+    const file = isNew ? CollectionFile.create(path) : CollectionFile.open(path);
+    this.#saving = { name, file };
+    file.begin();
+  }
+
+  savePortion(portion: CheckpointPortion): void {
+    this.#current().file.save(portion);
+  }
+
+  commitCheckpoint(last: CheckpointPortion, state: CollectionState): void {
+    const { name, file } = this.#current();
+    file.save(last);
+    file.commit(name, state);
+    this.#saving = undefined;
+    file.close();
+  }
+
+  rollbackCheckpoint(): void {
+    const saving = this.#saving;
+    this.#saving = undefined;
+    saving?.file.close();
+  }
+
+  removeFile(name: string): void {
+    this.#remove(this.#path(name));
+  }
+
+  close(): void {
+    this.rollbackCheckpoint();
+  }
+
+  #current(): { name: string; file: CollectionFile } {
+    if (this.#saving === undefined) throw new Error("no checkpoint was begun");
+    return this.#saving;
+  }
+
+  #path(name: string): string {
+    return join(this.#folder, `${encodeFileName(name)}.db`);
+  }
+
+  #remove(path: string): void {
+    try {
+      for (const suffix of SUFFIXES) rmSync(path + suffix, { force: true });
+    } catch (error) {
+      throw explainError(error, path);
+    }
+  }
+}
+
+/** A file's rows: documents first, which the chunks refer to, then chunks, then key-values. */
+function* portionsOf(file: CollectionFile): Generator<LoadedPortion, LoadedPortion> {
+  for (const documents of inPortions(file.documents()))
+    yield { documents, chunks: NO_CHUNKS, values: [], isLast: false };
+  for (const chunks of file.chunks(LOAD_PORTION_BYTES))
+    yield { documents: [], chunks, values: [], isLast: false };
+  for (const values of inPortions(file.values()))
+    yield { documents: [], chunks: NO_CHUNKS, values, isLast: false };
+  return { documents: [], chunks: NO_CHUNKS, values: [], isLast: true };
+}
+
+function* inPortions<Row>(rows: Iterable<Row>): Iterable<Row[]> {
+  let portion: Row[] = [];
+  for (const row of rows) {
+    portion.push(row);
+    if (portion.length < ROWS_A_PORTION) continue;
+    yield portion;
+    portion = [];
+  }
+  if (portion.length > 0) yield portion;
+}

@@ -1,0 +1,31 @@
+/**
+ * SQLite's errors in words for an operator: which file, what is wrong, what to do.
+ */
+import { StorageError } from "./storage.ts";
+
+/** What to say of an error code; codes are matched by their beginning, since SQLite refines them. */
+const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
+  ["SQLITE_FULL", "the disk is full. Make room; writes are taken again by themselves"],
+  ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],
+  ["SQLITE_CANTOPEN", "it cannot be opened. Check that it exists, and its folder's permissions"],
+  ["SQLITE_PERM", "access is denied. Check its permissions and owner"],
+  ["SQLITE_IOERR", "the disk failed to read or write it. Check the disk and the system's log"],
+  ["SQLITE_NOTADB", "it is damaged: this is no SQLite database. Restore it from a backup"],
+  ["SQLITE_CORRUPT", "it is damaged: SQLite cannot read it. Restore it from a backup"],
+];
+
+/** A StorageError for whatever went wrong with a file; a StorageError stays as it is. */
+export function explainError(error: unknown, file: string): StorageError {
+  if (error instanceof StorageError) return error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const known = EXPLANATIONS.find(([beginning]) => code.startsWith(beginning));
+  const reason = error instanceof Error ? error.message : String(error);
+  return new StorageError(`${file}: ${known?.[1] ?? reason}`, { cause: error });
+}
+
+/** A file whose content is not what it must be. */
+export function damagedFile(file: string, problem: string): StorageError {
+  return new StorageError(
+    `${file} is damaged: ${problem}. Restore it from a backup, or move it away to start without it`,
+  );
+}

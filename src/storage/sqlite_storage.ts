@@ -1,0 +1,182 @@
+/**
+ * The storage on SQLite: the main thread's side, which only passes calls on to two worker threads.
+ *
+ *     DIR/catalog.db             API keys, the list of collections, the journal         thread `catalog`
+ *     DIR/collections/NAME.db    a database a collection                                thread `collections`
+ *     DIR/server.pid             the process that holds the directory
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
+import type { CollectionFiles } from "./collection_files.ts";
+import { explainError } from "./sqlite_error.ts";
+import {
+  type CheckpointPortion,
+  type CollectionCounts,
+  type Durability,
+  type LoadedCollection,
+  type LoadedPortion,
+  type Storage,
+  StorageError,
+  type StoredApiKey,
+} from "./storage.ts";
+import { WorkerLink } from "./worker_link.ts";
+
+export type SqliteStorageOptions = { readonly directory: string; readonly durability: Durability };
+
+type Links = { readonly catalog: WorkerLink<Catalog>; readonly collections: WorkerLink<CollectionFiles> };
+
+export class SqliteStorage implements Storage {
+  readonly hasJournal: boolean;
+  readonly lastGroup: number;
+
+  readonly #directory: string;
+  readonly #links: Links;
+  readonly #contents: CatalogContents;
+  /** The collection whose checkpoint was begun, and whether the catalog lists it. */
+  #saving: { name: string; isNew: boolean } | undefined;
+
+  private constructor(
+    { directory, durability }: SqliteStorageOptions,
+    links: Links,
+    contents: CatalogContents,
+  ) {
+    this.#directory = directory;
+    this.#links = links;
+    this.#contents = contents;
+    this.hasJournal = durability !== "interval";
+    this.lastGroup = contents.lastGroup;
+  }
+
+  /**
+   * Opens a data directory, or makes a new one.
+   *
+   * @throws StorageError when another server holds it, when it cannot be written to, or when the catalog is damaged
+   */
+  static async open(options: SqliteStorageOptions): Promise<SqliteStorage> {
+    const { directory } = options;
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw explainError(error, directory);
+    }
+    const catalog = await WorkerLink.open<Catalog>(startWorker(), { role: "catalog", ...options }).catch(
+      (error) => {
+        throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
+      },
+    );
+    try {
+      const contents = await catalog.call("contents");
+      const collections = await WorkerLink.open<CollectionFiles>(startWorker(), {
+        role: "collections",
+        ...options,
+      });
+      writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
+      return new SqliteStorage(options, { catalog, collections }, contents);
+    } catch (error) {
+      catalog.terminate();
+      throw explainError(error, directory);
+    }
+  }
+
+  apiKeys(): readonly StoredApiKey[] {
+    return this.#contents.apiKeys;
+  }
+
+  putApiKey(key: StoredApiKey): Promise<void> {
+    return this.#links.catalog.call("putApiKey", key);
+  }
+
+  deleteApiKey(digest: Uint8Array): Promise<void> {
+    return this.#links.catalog.call("deleteApiKey", digest);
+  }
+
+  collectionNames(): readonly string[] {
+    return this.#contents.collections;
+  }
+
+  openCollection(name: string): Promise<LoadedCollection> {
+    return this.#links.collections.call("openCollection", name);
+  }
+
+  nextPortion(): Promise<LoadedPortion> {
+    return this.#links.collections.call("nextPortion");
+  }
+
+  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]> {
+    return this.#links.catalog.call("journalGroups", after);
+  }
+
+  commitGroup(number: number, body: Uint8Array): Promise<void> {
+    return this.#links.catalog.call("commitGroup", number, body);
+  }
+
+  async cutJournal(upTo: number): Promise<void> {
+    while (await this.#links.catalog.call("cutJournal", upTo)) {}
+  }
+
+  async beginCheckpoint(name: string, { isNew }: { isNew: boolean }): Promise<void> {
+    // A file of that name may be left of a collection that was deleted: the catalog must not list it while it goes.
+    if (isNew) await this.#links.catalog.call("removeCollection", name);
+    await this.#links.collections.call("beginCheckpoint", name, { isNew });
+    this.#saving = { name, isNew };
+  }
+
+  savePortion(portion: CheckpointPortion): Promise<void> {
+    return this.#links.collections.call("savePortion", portion);
+  }
+
+  /** The file first, then its place in the list: a file that is not listed is as good as none. */
+  async commitCheckpoint(
+    last: CheckpointPortion,
+    state: { journalPosition: number; counts: CollectionCounts },
+  ): Promise<void> {
+    await this.#links.collections.call("commitCheckpoint", last, state);
+    const saving = this.#saving;
+    if (saving?.isNew) await this.#links.catalog.call("addCollection", saving.name);
+  }
+
+  rollbackCheckpoint(): Promise<void> {
+    return this.#links.collections.call("rollbackCheckpoint");
+  }
+
+  /** The list first, then the file, for the same reason. */
+  async dropCollection(name: string): Promise<void> {
+    await this.#links.catalog.call("removeCollection", name);
+    await this.#links.collections.call("removeFile", name);
+  }
+
+  async close(): Promise<void> {
+    const { catalog, collections } = this.#links;
+    await collections.call("close");
+    // While the directory is still held: afterwards it may be another server's file.
+    rmSync(join(this.#directory, PID_FILE), { force: true });
+    await catalog.call("close");
+    collections.terminate();
+    catalog.terminate();
+  }
+
+  /** Lets go of everything as a crash would: nothing is closed, nothing is written. */
+  abandon(): void {
+    this.#links.collections.terminate();
+    this.#links.catalog.terminate();
+  }
+}
+
+const PID_FILE = "server.pid";
+
+function startWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url).href);
+}
+
+function lockedBy(directory: string): StorageError {
+  let process = "another process";
+  try {
+    process = `process ${readFileSync(join(directory, PID_FILE), "utf8").trim()}`;
+  } catch {
+    // It has not written its number yet, or is no FluxionDB.
+  }
+  return new StorageError(
+    `The data directory ${directory} is in use by ${process}. Stop it, or use another --data`,
+  );
+}

@@ -1,0 +1,47 @@
+/**
+ * A thread of the storage: answers calls of the main thread with what SQLite says, one after another.
+ *
+ * There are two of them, so that the journal's commits never wait for a checkpoint's: `catalog` and `collections`.
+ */
+import { Catalog } from "./catalog.ts";
+import { CollectionFiles } from "./collection_files.ts";
+import type { Durability } from "./storage.ts";
+import type { Call, Outcome } from "./worker_link.ts";
+
+/** What the first message says. */
+export type Role = {
+  readonly role: "catalog" | "collections";
+  readonly directory: string;
+  readonly durability: Durability;
+};
+
+declare const self: Worker;
+
+let service: Catalog | CollectionFiles | undefined;
+
+self.onmessage = ({ data: { id, method, args } }: MessageEvent<Call>) => {
+  let outcome: Outcome;
+  try {
+    outcome = { id, value: perform(method, args) };
+  } catch (error) {
+    outcome = { id, error: describeError(error) };
+  }
+  self.postMessage(outcome);
+};
+
+function perform(method: string, args: readonly unknown[]): unknown {
+  if (method === "open") {
+    const { role, directory, durability } = args[0] as Role;
+    service =
+      role === "catalog" ? new Catalog({ directory, durability }) : new CollectionFiles({ directory });
+    return undefined;
+  }
+  // The main thread's side is typed, so the method is one of the service's.
+  const target = service as unknown as Record<string, (...args: unknown[]) => unknown>;
+  return (target[method] as (...args: unknown[]) => unknown).apply(service, [...args]);
+}
+
+function describeError(error: unknown): NonNullable<Outcome["error"]> {
+  if (!(error instanceof Error)) return { name: "Error", message: String(error), stack: "" };
+  return { name: error.name, message: error.message, stack: error.stack ?? "" };
+}
