@@ -21,9 +21,10 @@ function isInstalled() {
 }
 
 function install() {
-  console.error("Installing what is missing (npm ci) …");
+  console.error("Installing what is missing (npm install) …");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const { status } = spawnSync(npm, ["ci", "--no-audit", "--no-fund"], {
+  // Not `npm ci`: it refuses a lock file that lacks other systems' optional packages, as a registry's mirror may.
+  const { status } = spawnSync(npm, ["install", "--no-save", "--no-audit", "--no-fund"], {
     cwd: root,
     // The script's own output is what the caller wants on standard output.
     stdio: ["ignore", 2, 2],

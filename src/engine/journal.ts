@@ -52,11 +52,6 @@ export class Journal {
     return this.#group - 1;
   }
 
-  /** Bytes that wait for the disk beside the group that is being written. */
-  get waitingBytes(): number {
-    return this.#length;
-  }
-
   /** What the disk last said, while it takes nothing. */
   get failure(): Error | undefined {
     return this.#failure;

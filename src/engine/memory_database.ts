@@ -102,11 +102,6 @@ export class MemoryDatabase implements Database {
     return counts;
   }
 
-  /** Bytes that wait for the journal; whoever feeds it reads no further while they are many. */
-  get waitingBytes(): number {
-    return this.#journal?.waitingBytes ?? 0;
-  }
-
   /** Bytes of record blocks in use, and of all slabs that are held for them. */
   memory(): { usedBytes: number; heldBytes: number } {
     const { usedBytes, heldBytes } = this.#chunks.slabs;

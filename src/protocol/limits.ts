@@ -43,11 +43,11 @@ export const UNSENT_BYTES_PAUSE = 1 * MIB;
 /** Replies of one connection that wait for a commit: beyond this many nothing more is read from it. */
 export const WAITING_REPLIES_MAX = 16_384;
 
-/** The same in bytes of reply text. */
+/** The same in bytes, of the requests and of the replies that wait. */
 export const WAITING_REPLY_BYTES_MAX = 16 * MIB;
 
-/** Writes that wait for the journal, all connections together: beyond this much no writer is read from. */
-export const JOURNAL_WAITING_BYTES_MAX = 64 * MIB;
+/** Requests that take this long or longer are logged. */
+export const SLOW_REQUEST_MS = 200;
 
 /** A chunk is sealed at this many records. */
 export const CHUNK_RECORDS_MAX = 256;

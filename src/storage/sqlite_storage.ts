@@ -165,8 +165,15 @@ export class SqliteStorage implements Storage {
 
 const PID_FILE = "server.pid";
 
+/**
+ * Where the worker's file is, seen from this one. In the executable every module has the address of the whole, beside
+ * which the worker has its place in the source tree; the build says so.
+ */
+declare const FLUXIONDB_BUILD_WORKER: string | undefined;
+const WORKER_FILE = typeof FLUXIONDB_BUILD_WORKER === "string" ? FLUXIONDB_BUILD_WORKER : "./worker.ts";
+
 function startWorker(): Worker {
-  return new Worker(new URL("./worker.ts", import.meta.url).href);
+  return new Worker(new URL(WORKER_FILE, import.meta.url).href);
 }
 
 function lockedBy(directory: string): StorageError {

@@ -1,0 +1,82 @@
+/**
+ * Builds the one executable: server, storage threads and all, with the runtime inside.
+ *
+ *   npm run build                                 dist/fluxiondb, for this machine
+ *   npm run build -- --target bun-linux-arm64     dist/fluxiondb-linux-arm64
+ */
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+
+const ROOT = join(import.meta.dir, "..");
+const TARGETS = [
+  "bun-linux-x64",
+  "bun-linux-arm64",
+  "bun-linux-x64-musl",
+  "bun-linux-arm64-musl",
+  "bun-darwin-x64",
+  "bun-darwin-arm64",
+  "bun-windows-x64",
+  "bun-windows-arm64",
+] as const;
+type Target = (typeof TARGETS)[number];
+
+/** A worker is an entry point of its own; at run time it is found beside the first one, by its path below src. */
+const WORKER = "./storage/worker.ts";
+const ENTRY_POINTS = ["src/cli/main.ts", join("src", WORKER)];
+
+function git(...args: string[]): string | undefined {
+  const { success, stdout } = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });
+  return success ? stdout.toString().trim() : undefined;
+}
+
+function commit(): string {
+  const hash = git("rev-parse", "--short", "HEAD");
+  if (hash === undefined) return "unknown";
+  return git("status", "--porcelain", "--untracked-files=no") ? `${hash}-dirty` : hash;
+}
+
+function outputFile(target: Target | undefined): string {
+  const suffix = target === undefined ? "" : target.slice("bun".length);
+  const isWindows = target?.includes("windows") ?? process.platform === "win32";
+  return join(ROOT, "dist", `fluxiondb${suffix}${isWindows ? ".exe" : ""}`);
+}
+
+async function build(target: Target | undefined): Promise<void> {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  const outfile = outputFile(target);
+  const result = await Bun.build({
+    entrypoints: ENTRY_POINTS.map((file) => join(ROOT, file)),
+    root: join(ROOT, "src"),
+    compile: {
+      outfile,
+      ...(target && { target }),
+      // What lies in the working directory of a database is none of its business.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+    minify: true,
+    sourcemap: "linked",
+    define: {
+      FLUXIONDB_BUILD_VERSION: JSON.stringify(packageJson.version),
+      FLUXIONDB_BUILD_WORKER: JSON.stringify(WORKER),
+      FLUXIONDB_BUILD_COMMIT: JSON.stringify(commit()),
+    },
+    throw: false,
+  });
+  if (!result.success) {
+    for (const log of result.logs) console.error(String(log));
+    throw new Error(
+      `The build failed${target ? ` for ${target}: its runtime may not be reachable from here` : ""}`,
+    );
+  }
+  console.log(`${outfile} (${(statSync(outfile).size / 1e6).toFixed(0)} MB)`);
+}
+
+await new Command("npm run build --")
+  .description("Build dist/fluxiondb, one executable.")
+  .addOption(new Option("--target <target>", "another machine to build for").choices(TARGETS))
+  .addHelpText("after", "\nExample:\n  $ npm run build -- --target bun-linux-arm64\n")
+  .action(({ target }: { target?: Target }) => build(target))
+  .parseAsync();

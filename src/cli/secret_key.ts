@@ -1,0 +1,91 @@
+/**
+ * The secret key of a server: given on the command line or in a file, or made on the first run and kept.
+ */
+import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { API_KEY_LENGTH_MAX } from "../protocol/limits.ts";
+import { CommandError, usageError } from "./command_error.ts";
+
+export type SecretKey = {
+  readonly text: string;
+  /** Where it was made just now, so that its owner has to be told; undefined when its owner gave it. */
+  readonly made?: { readonly keptIn: string | undefined };
+};
+
+export type SecretKeySource = {
+  readonly given: string | undefined;
+  readonly file: string | undefined;
+  /** The data directory, where one that is made is kept; it exists already. */
+  readonly directory: string | undefined;
+};
+
+const RANDOM_BYTES = 20;
+const KEPT_FILE = "secret.key";
+
+/** @throws CommandError when a key that was given cannot be used or a file cannot be read */
+export function findSecretKey({ given, file, directory }: SecretKeySource): SecretKey {
+  if (given !== undefined) return { text: checked(given, "--secret-key") };
+  if (file !== undefined) return { text: readGivenFile(file) };
+  if (directory === undefined) return { text: makeKey(), made: { keptIn: undefined } };
+  const keptIn = join(directory, KEPT_FILE);
+  const kept = readKept(keptIn);
+  if (kept !== undefined) return { text: kept };
+  const text = makeKey();
+  keep(keptIn, text);
+  return { text, made: { keptIn } };
+}
+
+/** Hexadecimal: fits into a URL as it is, and a double click selects all of it. */
+const makeKey = (): string => randomBytes(RANDOM_BYTES).toString("hex");
+
+function readGivenFile(file: string): string {
+  try {
+    return checked(readKeyFile(file), `--secret-key-file ${file}`);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw usageError(`--secret-key-file: cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+function readKept(file: string): string | undefined {
+  let text: string;
+  try {
+    text = readKeyFile(file);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new CommandError(`Cannot read the secret key in ${file}: ${(cause as Error).message}`, { cause });
+  }
+  if (text !== "") return text;
+  throw new CommandError(
+    `${file} is empty: write the secret key into it, or remove it to have a new one made`,
+  );
+}
+
+/** Editors end a file with a line break, which is no part of the key. */
+const readKeyFile = (file: string): string => readFileSync(file, "utf8").replace(/\r?\n$/, "");
+
+function keep(file: string, text: string): void {
+  try {
+    const handle = openSync(file, "wx", 0o600);
+    try {
+      writeSync(handle, `${text}\n`);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (cause) {
+    throw new CommandError(`Cannot keep the secret key in ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The text of a key is never quoted. */
+function checked(text: string, source: string): string {
+  if (text === "") throw usageError(`${source}: expected a secret key, got an empty one`);
+  if (text.length > API_KEY_LENGTH_MAX) {
+    throw usageError(
+      `${source}: expected a secret key of at most ${API_KEY_LENGTH_MAX} characters, got ${text.length}`,
+    );
+  }
+  return text;
+}

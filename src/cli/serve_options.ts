@@ -1,0 +1,114 @@
+/**
+ * The options of `fluxiondb serve`: on the command line, or in the environment, where the command line wins.
+ */
+import { type Command, Option } from "commander";
+import { FRAME_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import { DURABILITIES, type Durability } from "../storage/storage.ts";
+import { usageError } from "./command_error.ts";
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
+import {
+  describeSize,
+  integerIn,
+  nonEmptyText,
+  oneOf,
+  secondsIn,
+  sizeIn,
+  type ValueReader,
+} from "./option_value.ts";
+
+export type ServeOptions = {
+  readonly port: number;
+  readonly host: string;
+  readonly secretKey: string | undefined;
+  readonly secretKeyFile: string | undefined;
+  /** The data directory; in memory only without. */
+  readonly data: string | undefined;
+  readonly flushIntervalMs: number;
+  readonly durability: Durability;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly frameBytesMax: number;
+  readonly replyBytesMax: number;
+};
+
+const PORTS = { min: 0, max: 65_535 };
+const FLUSH_SECONDS = { min: 0.01, max: 86_400 };
+const FRAME_BYTES = { min: 2 ** 10, max: 2 ** 28 };
+/** Bun takes a text up to 2 GiB; half of that leaves room for what waits before it. */
+const REPLY_BYTES = { min: 2 ** 10, max: 2 ** 30 };
+
+/** Adds the options to a command; `readServeOptions` reads them again. */
+export function addServeOptions(command: Command): Command {
+  return command
+    .addOption(
+      option("-p, --port <number>", "port to listen on; 0 takes a free one", integerIn(PORTS), "8080"),
+    )
+    .addOption(
+      option("--host <address>", "address to listen on; 0.0.0.0 is all of them", nonEmptyText, "127.0.0.1"),
+    )
+    .addOption(option("-s, --secret-key <key>", "the master key; beware: `ps` shows it to all users", asItIs))
+    .addOption(option("--secret-key-file <file>", "a file that holds the master key", nonEmptyText))
+    .addOption(
+      option("-d, --data <directory>", "where data is kept; in memory only without it", nonEmptyText),
+    )
+    .addOption(
+      option("-f, --flush-interval <seconds>", "time between checkpoints", secondsIn(FLUSH_SECONDS), "15"),
+    )
+    .addOption(
+      option("--durability <mode>", `${DURABILITIES.join("|")}, see below`, oneOf(DURABILITIES), "everysec"),
+    )
+    .addOption(option("--log-level <level>", `${LOG_LEVELS.join("|")}`, oneOf(LOG_LEVELS), "info"))
+    .addOption(option("--log-format <format>", `${LOG_FORMATS.join("|")}`, oneOf(LOG_FORMATS), "text"))
+    .addOption(
+      option("--max-frame <size>", "largest frame taken", sizeIn(FRAME_BYTES), describeSize(FRAME_BYTES_MAX)),
+    )
+    .addOption(
+      option("--max-reply <size>", "largest reply sent", sizeIn(REPLY_BYTES), describeSize(REPLY_BYTES_MAX)),
+    );
+}
+
+/** @throws CommandError when two options contradict each other */
+export function readServeOptions(command: Command): ServeOptions {
+  const values = command.opts();
+  const [secretKey, secretKeyFile] = chooseKeySource(command);
+  return {
+    port: values.port,
+    host: values.host,
+    secretKey,
+    secretKeyFile,
+    data: values.data,
+    flushIntervalMs: values.flushInterval,
+    durability: values.durability,
+    logLevel: values.logLevel,
+    logFormat: values.logFormat,
+    frameBytesMax: values.maxFrame,
+    replyBytesMax: values.maxReply,
+  };
+}
+
+/** Of a key and a key file, the one that is on the command line; two in the same place contradict each other. */
+function chooseKeySource(command: Command): [key: string | undefined, file: string | undefined] {
+  const { secretKey, secretKeyFile } = command.opts();
+  const keySource = command.getOptionValueSource("secretKey");
+  const fileSource = command.getOptionValueSource("secretKeyFile");
+  if (secretKey === undefined || secretKeyFile === undefined) return [secretKey, secretKeyFile];
+  if (keySource === fileSource) throw usageError("Give --secret-key or --secret-key-file, not both");
+  return keySource === "cli" ? [secretKey, undefined] : [undefined, secretKeyFile];
+}
+
+/** The key is checked where it is used, so that its text is in no message. */
+const asItIs: ValueReader<string> = (text) => text;
+
+function option<Value>(
+  flags: string,
+  description: string,
+  read: ValueReader<Value>,
+  fallback?: string,
+): Option {
+  const made = new Option(flags, description);
+  const environmentName = `FLUXIONDB_${made.name().toUpperCase().replaceAll("-", "_")}`;
+  const source = `--${made.name()} (${environmentName})`;
+  made.env(environmentName).argParser((text) => read(text, source));
+  if (fallback !== undefined) made.default(read(fallback, source), fallback);
+  return made;
+}

@@ -1,0 +1,46 @@
+/**
+ * Everyone who is connected.
+ */
+import type { ApiKey } from "../engine/api_keys.ts";
+import type { Connection } from "./connection.ts";
+
+const CLOSE_POLICY = 1008;
+
+export class Connections {
+  readonly #all = new Set<Connection>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  add(connection: Connection): void {
+    this.#all.add(connection);
+  }
+
+  delete(connection: Connection): void {
+    this.#all.delete(connection);
+  }
+
+  [Symbol.iterator](): Iterator<Connection> {
+    return this.#all.values();
+  }
+
+  /** Closes all connections of a key that was removed. */
+  revoke(apiKey: ApiKey): void {
+    for (const connection of this.#all) {
+      if (connection.apiKey === apiKey) connection.closeNow(CLOSE_POLICY, "API key revoked");
+    }
+  }
+
+  /** `[{"ip","since","name","self"},…]`; `since` is how long it has been connected, in milliseconds. */
+  render(self: Connection, nowMs: number): string {
+    return JSON.stringify(
+      Array.from(this.#all, (connection) => ({
+        ip: connection.ip,
+        since: Math.max(0, Math.round(nowMs - connection.connectedAtMs)),
+        name: connection.name,
+        self: connection === self,
+      })),
+    );
+  }
+}
