@@ -4,8 +4,8 @@
  *   npm run build                                 dist/fluxiondb, for this machine
  *   npm run build -- --target bun-linux-arm64     dist/fluxiondb-linux-arm64
  */
-import { mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
 import { Command, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 
@@ -43,6 +43,7 @@ function outputFile(target: Target | undefined): string {
   return join(ROOT, "dist", `fluxiondb${suffix}${isWindows ? ".exe" : ""}`);
 }
 
+/** Bun fetches the runtime of another machine from the npm registry, once. */
 async function build(target: Target | undefined): Promise<void> {
   mkdirSync(join(ROOT, "dist"), { recursive: true });
   const outfile = outputFile(target);
@@ -57,6 +58,10 @@ async function build(target: Target | undefined): Promise<void> {
       autoloadBunfig: false,
     },
     minify: true,
+    // `--version` answers in 20 ms instead of 48, for 3 MB more.
+    bytecode: true,
+    format: "esm",
+    // Stack traces name the source; the executable holds the maps.
     sourcemap: "linked",
     define: {
       FLUXIONDB_BUILD_VERSION: JSON.stringify(packageJson.version),
@@ -67,11 +72,13 @@ async function build(target: Target | undefined): Promise<void> {
   });
   if (!result.success) {
     for (const log of result.logs) console.error(String(log));
-    throw new Error(
-      `The build failed${target ? ` for ${target}: its runtime may not be reachable from here` : ""}`,
-    );
+    const hint =
+      target === undefined ? "" : `: can the npm registry be reached for the runtime of ${target}?`;
+    console.error(`Cannot build ${relative(ROOT, outfile)}${hint}`);
+    process.exit(1);
   }
-  console.log(`${outfile} (${(statSync(outfile).size / 1e6).toFixed(0)} MB)`);
+  for (const { kind, path } of result.outputs) if (kind === "sourcemap") rmSync(path, { force: true });
+  console.log(`${relative(ROOT, outfile)} (${(statSync(outfile).size / 1e6).toFixed(0)} MB)`);
 }
 
 await new Command("npm run build --")

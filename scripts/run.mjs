@@ -9,6 +9,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -47,10 +48,13 @@ function bunBinary() {
 
 if (!isInstalled()) install();
 const child = spawn(bunBinary(), process.argv.slice(2), { stdio: "inherit" });
-// Ctrl-C reaches the whole process group by itself; what is sent to this process alone is passed on.
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-process.on("SIGINT", () => {});
+// A terminal's Ctrl-C reaches the child by itself, and the server takes the second one for the same.
+for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"]) process.on(signal, () => child.kill(signal));
+child.on("error", (error) => {
+  console.error(`Cannot run Bun: ${error.message}`);
+  process.exit(1);
+});
 child.on("exit", (code, signal) => {
-  if (signal) process.kill(process.pid, signal);
-  else process.exit(code ?? 1);
+  // As a shell says it; to die of the same signal would end in the handlers above.
+  process.exit(signal ? 128 + constants.signals[signal] : (code ?? 1));
 });

@@ -2,32 +2,34 @@
  * What a running server does by the clock: checkpoints, and packing what rests.
  */
 import type { MemoryDatabase } from "../engine/memory_database.ts";
-import type { Log } from "./log.ts";
+import { describeError, type Log } from "./log.ts";
 
 const TIDY_MS = 1000;
 /** Between two portions of packing, requests have their turn. */
 const TIDY_AGAIN_MS = 5;
 
+export type HousekeepingOptions = {
+  readonly database: Pick<MemoryDatabase, "tidy" | "checkpoint">;
+  readonly log: Pick<Log, "debug" | "error">;
+  readonly flushIntervalMs: number;
+  /** Without a storage there is nothing to save. */
+  readonly isSaved: boolean;
+};
+
 export class Housekeeping {
-  readonly #database: MemoryDatabase;
-  readonly #log: Log;
-  readonly #flushMs: number;
-  readonly #isSaved: boolean;
+  readonly #options: HousekeepingOptions;
   #tidyTimer: ReturnType<typeof setTimeout> | undefined;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #checkpoint: Promise<void> | undefined;
   #isStopped = false;
 
-  constructor(options: { database: MemoryDatabase; log: Log; flushSeconds: number; isSaved: boolean }) {
-    this.#database = options.database;
-    this.#log = options.log;
-    this.#flushMs = options.flushSeconds * 1000;
-    this.#isSaved = options.isSaved;
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
   }
 
   start(): void {
     this.#tidyTimer = setTimeout(() => this.#tidy(), TIDY_MS);
-    if (this.#isSaved) this.#flushTimer = setTimeout(() => this.#flush(), this.#flushMs);
+    if (this.#options.isSaved) this.#flushLater();
   }
 
   /** Resolves when a checkpoint that is under way has ended. */
@@ -39,27 +41,28 @@ export class Housekeeping {
   }
 
   #tidy(): void {
-    const isMore = this.#database.tidy(performance.now() / 1000);
+    const isMore = this.#options.database.tidy(Math.floor(performance.now() / 1000));
     this.#tidyTimer = setTimeout(() => this.#tidy(), isMore ? TIDY_AGAIN_MS : TIDY_MS);
   }
 
-  #flush(): void {
-    this.#checkpoint = this.#runCheckpoint().finally(() => {
-      this.#checkpoint = undefined;
-      // Never two at once: the next interval begins when this one has ended.
-      if (!this.#isStopped) this.#flushTimer = setTimeout(() => this.#flush(), this.#flushMs);
-    });
+  /** The next interval begins when a checkpoint has ended: there are never two at once. */
+  #flushLater(): void {
+    this.#flushTimer = setTimeout(() => {
+      this.#checkpoint = this.#runCheckpoint().finally(() => {
+        if (!this.#isStopped) this.#flushLater();
+      });
+    }, this.#options.flushIntervalMs);
   }
 
   async #runCheckpoint(): Promise<void> {
+    const { database, log } = this.#options;
     const startedAt = performance.now();
     try {
-      const { collections, chunks } = await this.#database.checkpoint();
+      const saved = await database.checkpoint();
       const ms = Math.round(performance.now() - startedAt);
-      if (collections > 0) this.#log.event("debug", "checkpoint", { collections, chunks, ms });
+      if (saved.collections > 0) log.debug("Checkpoint", { ...saved, ms });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#log.event("error", "checkpoint failed; it is tried again at the next interval", { reason });
+      log.error("The checkpoint failed, the next interval tries again", { error: describeError(error) });
     }
   }
 }

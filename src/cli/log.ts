@@ -51,9 +51,9 @@ export class Log implements ServerLog {
     this.#event("error", message, fields);
   }
 
-  /** Written whatever the level is: scripts wait for it. */
+  /** Written whatever the level is: scripts wait for it. The fields say the same again, for readers of JSON. */
   ready(message: string, fields: LogFields): void {
-    this.#write("info", message, fields);
+    this.#write("info", message, this.#options.format === "json" ? fields : NO_FIELDS);
   }
 
   connected({ ip, name }: ClientLabel): void {

@@ -13,20 +13,21 @@ export type SecretKey = {
   readonly made?: { readonly keptIn: string | undefined };
 };
 
-export type SecretKeySource = {
-  readonly given: string | undefined;
-  readonly file: string | undefined;
-  /** The data directory, where one that is made is kept; it exists already. */
-  readonly directory: string | undefined;
-};
-
 const RANDOM_BYTES = 20;
 const KEPT_FILE = "secret.key";
 
-/** @throws CommandError when a key that was given cannot be used or a file cannot be read */
-export function findSecretKey({ given, file, directory }: SecretKeySource): SecretKey {
-  if (given !== undefined) return { text: checked(given, "--secret-key") };
-  if (file !== undefined) return { text: readGivenFile(file) };
+/** @throws CommandError when the key cannot be used, or its file cannot be read */
+export function givenSecretKey(options: {
+  key: string | undefined;
+  file: string | undefined;
+}): SecretKey | undefined {
+  const { key, file } = options;
+  if (key !== undefined) return { text: checked(key, "--secret-key") };
+  return file === undefined ? undefined : { text: readGivenFile(file) };
+}
+
+/** The key that an earlier run has kept in an existing data directory, or a new one, which is kept there. */
+export function ownSecretKey(directory: string | undefined): SecretKey {
   if (directory === undefined) return { text: makeKey(), made: { keptIn: undefined } };
   const keptIn = join(directory, KEPT_FILE);
   const kept = readKept(keptIn);

@@ -3,9 +3,10 @@
  */
 import { version as sourceVersion } from "../../package.json";
 
-declare const FLUXIONDB_VERSION: string | undefined;
-declare const FLUXIONDB_COMMIT: string | undefined;
+declare const FLUXIONDB_BUILD_VERSION: string | undefined;
+declare const FLUXIONDB_BUILD_COMMIT: string | undefined;
 
-export const VERSION: string = typeof FLUXIONDB_VERSION === "string" ? FLUXIONDB_VERSION : sourceVersion;
+export const VERSION: string =
+  typeof FLUXIONDB_BUILD_VERSION === "string" ? FLUXIONDB_BUILD_VERSION : sourceVersion;
 /** The commit's short hash, with `-dirty` behind it when files had changed since; `dev` when run from source. */
-export const COMMIT: string = typeof FLUXIONDB_COMMIT === "string" ? FLUXIONDB_COMMIT : "dev";
+export const COMMIT: string = typeof FLUXIONDB_BUILD_COMMIT === "string" ? FLUXIONDB_BUILD_COMMIT : "dev";

@@ -29,6 +29,8 @@ export class InsertBatch {
   columns = new Int32Array(RECORDS_AT_FIRST * COLUMNS);
   /** The rendered records, one after another. */
   text: Buffer = Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST);
+  /** The same memory for loops, which are slower where they meet Buffers and plain arrays in turn. */
+  textBytes = new Uint8Array(this.text.buffer);
   textLength = 0;
   /** Names as the inside of a JSON string, UTF-8, in any valid escaped form. The scanner points this at the frame. */
   names: Buffer;
@@ -54,6 +56,7 @@ export class InsertBatch {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.text.length * 2));
     this.text.copy(larger, 0, 0, this.textLength);
     this.text = larger;
+    this.textBytes = new Uint8Array(larger.buffer);
   }
 
   /** Makes room for one more record's columns; `columns` may be another array afterwards. */

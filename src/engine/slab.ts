@@ -7,12 +7,13 @@
  * records, and a block is copied from buffer to buffer without a view object.
  */
 
-const SLAB_BYTES = 256 * 1024;
+/** Large, since each buffer is a mapping of its own to the system; pages of it that were never written cost nothing. */
+const SLAB_BYTES = 1024 * 1024;
 const BLOCK_BYTES_MIN = 16;
 /** The largest class; a larger block gets a slab of its own, as large as itself. */
 const BLOCK_BYTES_MAX = 64 * 1024;
 /** Empty slabs that are kept for the next need; further ones go back to the system. */
-const SPARE_SLABS_MAX = 16;
+const SPARE_SLABS_MAX = 8;
 const NONE = -1;
 
 /** A buffer cut into blocks of one size. Offsets of blocks are in bytes, and multiples of 16. */

@@ -3,7 +3,7 @@
  */
 
 export const COMMA = 0x2c;
-const COLON = 0x3a;
+export const COLON = 0x3a;
 export const BACKSLASH = 0x5c;
 const QUOTE = 0x22;
 const SPACE = 0x20;
@@ -33,6 +33,8 @@ for (const [letter, character] of Object.entries({
 /** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
 export class Scratch {
   buffer: Buffer = Buffer.alloc(BYTES_AT_FIRST);
+  /** How many bytes `unescapeString` has put there. */
+  used = 0;
   bytes = new Uint8Array(this.buffer.buffer);
 
   makeRoom(size: number): void {
@@ -48,6 +50,40 @@ export class Scratch {
     this.buffer = Buffer.alloc(size);
     this.bytes = new Uint8Array(this.buffer.buffer);
   }
+}
+
+/**
+ * Copies the inside of the JSON string that begins at a place, without its escapes.
+ *
+ * @returns where the string ends in the source, behind its quote; -1 for one with a control character, with half a
+ * surrogate pair, or without an end.
+ */
+export function unescapeString(source: Uint8Array, start: number, into: Scratch): number {
+  const target = into.bytes;
+  let size = 0;
+  let at = start;
+  for (;;) {
+    let byte = source[at++] as number;
+    // Two compares a byte for what is neither special nor the end.
+    while (byte !== BACKSLASH && byte !== QUOTE) {
+      if (byte < SPACE) return -1;
+      target[size++] = byte;
+      byte = source[at++] as number;
+    }
+    if (byte === QUOTE) break;
+    const escaped = ESCAPES[source[at++] as number] as number;
+    if (escaped !== 0) target[size++] = escaped;
+    else {
+      const codePoint = readCodePoint(source, at - 1);
+      if (codePoint < 0) return -1;
+      at += codePoint > 0xffff ? 10 : 4;
+      size = writeUtf8(target, size, codePoint);
+    }
+  }
+  // No loop gets past a zero, so none reads what an older frame left behind.
+  target[size] = 0;
+  into.used = size;
+  return at;
 }
 
 export function skipSpace(bytes: Uint8Array, start: number): number {
@@ -85,7 +121,7 @@ export function readHex(bytes: Uint8Array, start: number): number {
 }
 
 /** The code point of the escape `uXXXX` at a place, or of a pair of them; -1 for half a pair and for anything else. */
-export function readCodePoint(bytes: Uint8Array, at: number): number {
+function readCodePoint(bytes: Uint8Array, at: number): number {
   if (bytes[at] !== LETTER_U) return -1;
   const unit = readHex(bytes, at + 1);
   if (unit < 0xd800 || unit > 0xdfff) return unit;
@@ -94,7 +130,7 @@ export function readCodePoint(bytes: Uint8Array, at: number): number {
   return second >= 0xdc00 && second <= 0xdfff ? 0x10000 + ((unit & 0x3ff) << 10) + (second & 0x3ff) : -1;
 }
 
-export function writeUtf8(target: Uint8Array, start: number, codePoint: number): number {
+function writeUtf8(target: Uint8Array, start: number, codePoint: number): number {
   let at = start;
   if (codePoint < 0x80) target[at++] = codePoint;
   else {

@@ -1,0 +1,130 @@
+/**
+ * A server as its user starts it: a process of its own, on a free port, waited for by its Ready line.
+ *
+ *     await using server = await ServerProcess.start({ args: ["--data", folder.join("data")] });
+ *     await using client = await server.connect();
+ */
+import { type Environment, environmentWith, PROGRAM } from "./program.ts";
+import { TestClient } from "./test_client.ts";
+
+export type StartOptions = {
+  /** Behind `serve --port 0`. */
+  readonly args?: readonly string[];
+  readonly env?: Environment;
+  readonly cwd?: string;
+};
+
+/** The master key, unless the arguments or the environment say otherwise. */
+export const SECRET_KEY = "secret-of-the-tests";
+
+const READY = /Ready: (ws:\/\/\S+:([0-9]+)), [^\n]*\n/;
+
+type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
+
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: Child;
+  #output = "";
+  #isOutputOver = false;
+  /** Called whenever there is more output, or none will come. */
+  readonly #listeners = new Set<() => void>();
+
+  private constructor(child: Child) {
+    this.#child = child;
+    void this.#readOutput();
+  }
+
+  /** Resolves when the server is ready; rejects with its output when it ends instead. */
+  static async start(options: StartOptions = {}): Promise<ServerProcess> {
+    const server = ServerProcess.launch(options);
+    try {
+      await server.waitForOutput(READY);
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** As `start`, without waiting. */
+  static launch({ args = [], env = {}, cwd }: StartOptions = {}): ServerProcess {
+    const child = Bun.spawn([...PROGRAM, "serve", "--port", "0", ...args], {
+      ...(cwd !== undefined && { cwd }),
+      env: environmentWith({ FLUXIONDB_SECRET_KEY: SECRET_KEY, ...env }),
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    return new ServerProcess(child);
+  }
+
+  /** Without a path or a query. */
+  get url(): string {
+    return this.#ready()[1] as string;
+  }
+
+  get port(): number {
+    return Number(this.#ready()[2]);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** What it has written to standard error so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Resolves with the exit code; a signal's is 128 and its number. */
+  get exited(): Promise<number> {
+    return this.#child.exited;
+  }
+
+  /** Resolves with the exit code. */
+  kill(signal: NodeJS.Signals = "SIGKILL"): Promise<number> {
+    this.#child.kill(signal);
+    return this.exited;
+  }
+
+  /** Sends a signal that is not meant to end it. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  connect(options: { key?: string; name?: string } = {}): Promise<TestClient> {
+    return TestClient.connect(this.url, { key: SECRET_KEY, ...options });
+  }
+
+  /** Resolves with the first match in all that was written; rejects when the server ends without one. */
+  waitForOutput(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const match = pattern.exec(this.#output);
+        if (match === null && !this.#isOutputOver) return;
+        this.#listeners.delete(look);
+        if (match !== null) resolve(match);
+        else reject(new Error(`The server ended without ${pattern}. Its output:\n${this.#output}`));
+      };
+      this.#listeners.add(look);
+      look();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill("SIGKILL");
+  }
+
+  async #readOutput(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const bytes of this.#child.stderr) {
+      this.#output += decoder.decode(bytes, { stream: true });
+      for (const listener of [...this.#listeners]) listener();
+    }
+    this.#isOutputOver = true;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #ready(): RegExpExecArray {
+    const match = READY.exec(this.#output);
+    if (match === null) throw new Error(`The server is not ready. Its output:\n${this.#output}`);
+    return match;
+  }
+}
