@@ -74,7 +74,7 @@ export class SqliteStorage implements Storage {
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
       return new SqliteStorage(options, { catalog, collections }, contents);
     } catch (error) {
-      catalog.terminate();
+      await catalog.terminate();
       throw explainError(error, directory);
     }
   }
@@ -152,14 +152,15 @@ export class SqliteStorage implements Storage {
     // While the directory is still held: afterwards it may be another server's file.
     rmSync(join(this.#directory, PID_FILE), { force: true });
     await catalog.call("close");
-    collections.terminate();
-    catalog.terminate();
+    await this.abandon();
   }
 
-  /** Lets go of everything as a crash would: nothing is closed, nothing is written. */
-  abandon(): void {
-    this.#links.collections.terminate();
-    this.#links.catalog.terminate();
+  /**
+   * Lets go of everything as a crash would: nothing is closed, nothing more is written. Resolves when the threads have
+   * ended, and with them their hold on the directory.
+   */
+  async abandon(): Promise<void> {
+    await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);
   }
 }
 

@@ -19,6 +19,7 @@ type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => vo
 export class WorkerLink<Service> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #ended = Promise.withResolvers<void>();
   #lastId = 0;
   #failure: Error | undefined;
 
@@ -26,7 +27,10 @@ export class WorkerLink<Service> {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<Outcome>) => this.#settle(data);
     worker.onerror = (event) => this.#fail(new Error(`A storage thread failed: ${event.message}`));
-    worker.addEventListener("close", () => this.#fail(new Error("A storage thread ended")));
+    worker.addEventListener("close", () => {
+      this.#fail(new Error("A storage thread ended"));
+      this.#ended.resolve();
+    });
   }
 
   static async open<Service>(worker: Worker, role: Role): Promise<WorkerLink<Service>> {
@@ -34,7 +38,7 @@ export class WorkerLink<Service> {
     try {
       await link.#post("open", [role]);
     } catch (error) {
-      link.terminate();
+      await link.terminate();
       throw error;
     }
     return link;
@@ -47,9 +51,10 @@ export class WorkerLink<Service> {
     return this.#post(method, args) as Promise<ReturnType<MethodsOf<Service>[Name]>>;
   }
 
-  /** Ends the thread as it is, without closing files: what is on disk stays as it was last written. */
-  terminate(): void {
+  /** Ends the thread as it is, without closing files, and resolves when it has ended. */
+  async terminate(): Promise<void> {
     this.#worker.terminate();
+    await this.#ended.promise;
   }
 
   #post(method: string, args: readonly unknown[]): Promise<unknown> {

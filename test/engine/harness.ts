@@ -2,11 +2,20 @@
  * Runs one random command against the database and the model, and holds the answers against each other.
  */
 import { expect } from "bun:test";
+import type { Written } from "../../src/engine/database.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import type { ModelCommand } from "./commands.ts";
 import type { ModelDatabase } from "./model.ts";
+
+/** Chunks that split, seal, pack and re-open all the time. */
+export const SMALL_CHUNKS = {
+  chunkRecordsMax: 4,
+  chunkTextBytesMax: 400,
+  restSeconds: 0,
+  unpackedBytesMax: 2000,
+};
 
 const batch = new InsertBatch();
 
@@ -17,14 +26,14 @@ export function parseAnswer(text: string): unknown {
   );
 }
 
-export function runCommand(command: ModelCommand, database: MemoryDatabase, model: ModelDatabase): void {
+/** @returns when a write is committed; undefined where nothing has to be waited for */
+export function runCommand(command: ModelCommand, database: MemoryDatabase, model: ModelDatabase): Written {
   switch (command.type) {
     case "ins":
       batch.clear();
       for (const record of command.request) batch.add(record);
-      database.insert(batch);
       model.insert(command.request);
-      break;
+      return database.insert(batch);
     case "qry": {
       const answer = parseAnswer(database.latest(command.request)) as object;
       const expected = model.latest(command.request) as object;
@@ -36,34 +45,29 @@ export function runCommand(command: ModelCommand, database: MemoryDatabase, mode
       expect(parseAnswer(database.history(command.request))).toEqual(model.history(command.request));
       break;
     case "ddoc":
-      database.deleteDocument(command.request);
       model.deleteDocument(command.request);
-      break;
+      return database.deleteDocument(command.request);
     case "dcol":
-      database.deleteCollection(command.request);
       model.deleteCollection(command.request);
-      break;
+      return database.deleteCollection(command.request);
     case "dmrec":
-      database.deleteRecords(command.request);
       for (const { col, doc, ts } of command.request) model.deleteRange({ col, doc, fromTs: ts, toTs: ts });
-      break;
+      return database.deleteRecords(command.request);
     case "drrng":
-      database.deleteRange(command.request);
       model.deleteRange(command.request);
-      break;
+      return database.deleteRange(command.request);
     case "sval":
-      database.setValue(command.request);
       model.setValue(command.request);
-      break;
+      return database.setValue(command.request);
     case "rval":
-      database.removeValue(command.request);
       model.removeValue(command.request);
-      break;
+      return database.removeValue(command.request);
     case "rest":
       // Everything that is sealed is packed now, and the next command opens or unpacks it again.
       while (database.tidy(restClock++)) {}
       break;
   }
+  return undefined;
 }
 
 let restClock = 1;

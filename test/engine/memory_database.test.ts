@@ -5,15 +5,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { command } from "./commands.ts";
-import { compareWhole, runCommand } from "./harness.ts";
+import { compareWhole, runCommand, SMALL_CHUNKS } from "./harness.ts";
 import { ModelDatabase } from "./model.ts";
-
-export const SMALL_CHUNKS = {
-  chunkRecordsMax: 4,
-  chunkTextBytesMax: 400,
-  restSeconds: 0,
-  unpackedBytesMax: 2000,
-};
 
 test("random commands leave the same database as a sorted map", () => {
   fc.assert(

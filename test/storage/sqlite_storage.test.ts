@@ -1,0 +1,186 @@
+/**
+ * The database on disk: what is there after a restart, a crash, and a crash in the middle of a checkpoint.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { command, type ModelCommand } from "../engine/commands.ts";
+import { compareWhole, runCommand } from "../engine/harness.ts";
+import { ModelDatabase } from "../engine/model.ts";
+import { World } from "./world.ts";
+
+type Step =
+  | { type: "checkpoint" | "start checkpoint" | "crash" | "restart" }
+  | { type: "commands"; commands: ModelCommand[] };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .array(command, { minLength: 1, maxLength: 8 })
+      .map((commands) => ({ type: "commands" as const, commands })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom({ type: "checkpoint" as const }, { type: "start checkpoint" as const }),
+  },
+  { weight: 2, arbitrary: fc.constantFrom({ type: "crash" as const }, { type: "restart" as const }) },
+);
+
+async function runCommands(
+  world: World,
+  model: ModelDatabase,
+  commands: readonly ModelCommand[],
+): Promise<void> {
+  // Groups are committed in order: when the last command is, all are.
+  let last: Promise<void> | undefined;
+  for (const each of commands) last = runCommand(each, world.database, model) ?? last;
+  await last;
+}
+
+test("after any restarts, crashes and checkpoints the database is what the model is", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), async (steps) => {
+      await using world = await World.open();
+      const model = new ModelDatabase();
+      let checkpoint: Promise<unknown> | undefined;
+      for (const each of steps) {
+        if (each.type === "commands") await runCommands(world, model, each.commands);
+        else if (each.type === "start checkpoint")
+          checkpoint ??= world.database
+            .checkpoint()
+            .finally(() => (checkpoint = undefined))
+            .catch(() => {});
+        else if (each.type === "checkpoint") await (checkpoint ?? world.database.checkpoint());
+        else {
+          if (each.type === "crash") await world.crash();
+          await checkpoint;
+          if (each.type === "restart") await world.close();
+          await world.open();
+          compareWhole(world.database, model);
+        }
+      }
+      await checkpoint;
+      await world.crash();
+      await world.open();
+      compareWhole(world.database, model);
+    }),
+    { numRuns: 60 },
+  );
+}, 180_000);
+
+/** The storage until a number of calls that write were made; then everything ends, as in a crash. */
+function crashAfter(storage: SqliteStorage, calls: number): Storage {
+  let left = calls;
+  const steps = new Set([
+    "beginCheckpoint",
+    "savePortion",
+    "commitCheckpoint",
+    "dropCollection",
+    "cutJournal",
+  ]);
+  return new Proxy(storage, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (!steps.has(String(name))) return value.bind(target);
+      return async (...args: unknown[]) => {
+        if (left-- <= 0) {
+          await target.abandon();
+          throw new Error("crashed");
+        }
+        return value.apply(target, args);
+      };
+    },
+  });
+}
+
+test("a crash between any two steps of a checkpoint loses nothing and repeats nothing", async () => {
+  const samples = fc.sample(fc.array(command, { minLength: 30, maxLength: 30 }), { numRuns: 4, seed: 11 });
+  for (const [index, before] of samples.entries()) {
+    const after = samples[(index + 1) % samples.length] as ModelCommand[];
+    let isOver = false;
+    for (let calls = 0; !isOver; calls++) {
+      await using world = await World.open();
+      const model = new ModelDatabase();
+      await runCommands(world, model, before);
+      await world.close();
+      await world.open((storage) => crashAfter(storage, calls));
+      await runCommands(world, model, after);
+      isOver = await world.database.checkpoint().then(
+        () => true,
+        () => false,
+      );
+      await world.crash();
+      await world.open();
+      compareWhole(world.database, model);
+    }
+  }
+}, 180_000);
+
+test("the threads' own steps survive a crash: between the file and its place in the list", async () => {
+  for (const method of ["addCollection", "removeCollection", "removeFile"]) {
+    await using world = await World.open();
+    const model = new ModelDatabase();
+    await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value: "1" } }]);
+    await world.database.checkpoint();
+    await runCommands(world, model, [
+      { type: "dcol", request: { col: "a" } },
+      { type: "sval", request: { col: "b", key: "k", value: "2" } },
+      { type: "sval", request: { col: "a", key: "k2", value: "3" } },
+    ]);
+    const checkpoint = world.database.checkpoint();
+    crashBeforeCall(method);
+    await checkpoint.catch(() => {});
+    restoreCalls();
+    await world.crash();
+    await world.open();
+    compareWhole(world.database, model);
+  }
+});
+
+const postMessage = Worker.prototype.postMessage;
+function crashBeforeCall(method: string): void {
+  Worker.prototype.postMessage = function (this: Worker, message: { method?: string }, ...rest: never[]) {
+    if (message.method === method) this.terminate();
+    else postMessage.call(this, message, ...rest);
+  };
+}
+function restoreCalls(): void {
+  Worker.prototype.postMessage = postMessage;
+}
+
+test("with durability interval a crash loses what came after the last checkpoint, and nothing else", async () => {
+  await using world = await World.open("interval");
+  const saved = new ModelDatabase();
+  const commands = fc.sample(command, { numRuns: 60, seed: 3 });
+  await runCommands(world, saved, commands);
+  await world.database.checkpoint();
+  await runCommands(world, new ModelDatabase(), [
+    { type: "sval", request: { col: "late", key: "k", value: "v" } },
+  ]);
+  await world.crash();
+  await world.open();
+  compareWhole(world.database, saved);
+});
+
+test("a checkpoint leaves nothing of the journal behind, and numbers go on after it", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  await runCommands(world, model, fc.sample(command, { numRuns: 40, seed: 5 }));
+  await world.close();
+  await world.open();
+  expect(await world.storage.journalGroups(0)).toEqual([]);
+  expect(world.storage.lastGroup).toBeGreaterThan(0);
+  await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "new", value: "v" } }]);
+  await world.crash();
+  await world.open();
+  compareWhole(world.database, model);
+});
+
+test("a second server on the same directory is refused with the first one's process id", async () => {
+  await using world = await World.open();
+  const second = SqliteStorage.open({ directory: world.directory, durability: "everysec" });
+  await expect(second).rejects.toThrow(`in use by process ${process.pid}`);
+});
