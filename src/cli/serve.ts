@@ -65,6 +65,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const storage = await openStorage(options);
   try {
     const secretKey = givenKey ?? ownSecretKey(options.data);
+    // At once: it is not shown again, even if the start fails.
+    announceKey(secretKey);
     const database = new MemoryDatabase({ ...storage, replyBytesMax: options.replyBytesMax });
     const loadingFrom = performance.now();
     await database.load();
@@ -81,7 +83,6 @@ async function serve(options: ServeOptions): Promise<void> {
     });
     housekeeping.start();
 
-    announceKey(secretKey);
     const { port } = server;
     const counts = database.counts();
     log.ready(describeReady({ ...options, port, counts, loadedMs }), { port, ...counts });

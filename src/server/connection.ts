@@ -7,29 +7,30 @@
  */
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
+import { Queue } from "../engine/queue.ts";
+import type { DatabaseError } from "../protocol/errors.ts";
 import { UNSENT_BYTES_PAUSE, WAITING_REPLIES_MAX, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import { ReplyQueue } from "./reply_queue.ts";
 
 export type Socket = ServerWebSocket<Connection>;
-
-/** What a reply waits for. All replies of one commit share one; `error` is set when it failed. */
-type Gate = { isOpen: boolean; error: unknown };
-
-type Waiting = {
-  /** Undefined for a reply that only waits for those before it. */
-  readonly gate: Gate | undefined;
-  text: string;
-  /** Makes the reply of a failure. */
-  readonly onError: ((error: unknown) => string) | undefined;
-  readonly bytes: number;
-};
+export type Frame = string | Buffer;
 
 export type ConnectionOptions = {
   readonly apiKey: ApiKey;
   readonly name: string | null;
   readonly ip: string;
   readonly connectedAtMs: number;
-  /** Called when frames that were held back may be handled. */
-  readonly onResume: (connection: Connection) => void;
+  readonly events: ConnectionEvents;
+};
+
+/** What a connection leaves to others. */
+export type ConnectionEvents = {
+  /** A frame is to be answered. */
+  frame(connection: Connection, frame: Frame): void;
+  /** Makes of whatever a write failed with what its clients are told. */
+  toDatabaseError(error: unknown): DatabaseError;
+  /** The network took no reply, although it has room for any. */
+  dropped(connection: Connection): void;
 };
 
 export class Connection {
@@ -38,23 +39,27 @@ export class Connection {
   readonly ip: string;
   readonly connectedAtMs: number;
 
-  readonly #onResume: (connection: Connection) => void;
+  readonly #events: ConnectionEvents;
   #socket: Socket | undefined;
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  #gate: Gate | undefined;
-  #gatePromise: Promise<unknown> | undefined;
+  readonly #waiting: ReplyQueue;
+  /** Frames that had been read from the network when the connection was paused; no more than one read of the network. */
+  #heldBack = new Queue<Frame>();
   #isPaused = false;
-  /** Frames that had been read from the network when the connection was paused. */
-  #unread: string[] = [];
+  /** Whether the client lags behind in reading. */
+  #isBehind = false;
+  #isStopping = false;
   #closing: { code: number; reason: string } | undefined;
 
-  constructor({ apiKey, name, ip, connectedAtMs, onResume }: ConnectionOptions) {
-    this.#onResume = onResume;
+  constructor({ apiKey, name, ip, connectedAtMs, events }: ConnectionOptions) {
     this.apiKey = apiKey;
     this.name = name;
     this.ip = ip;
     this.connectedAtMs = connectedAtMs;
+    this.#events = events;
+    this.#waiting = new ReplyQueue({
+      onReady: () => this.#flush(),
+      toDatabaseError: events.toDatabaseError,
+    });
   }
 
   opened(socket: Socket): void {
@@ -64,147 +69,121 @@ export class Connection {
   /** The network is gone: replies that come now go nowhere. */
   closed(): void {
     this.#socket = undefined;
-    this.#waiting = [];
-    this.#unread = [];
+    this.#waiting.clear();
+    this.#heldBack = new Queue();
   }
 
-  get isOpen(): boolean {
-    return this.#socket !== undefined && this.#closing === undefined;
+  /** Whether all that came in is answered, and the network has taken all answers. */
+  get isIdle(): boolean {
+    const unsent = this.#socket?.getBufferedAmount() ?? 0;
+    return this.#waiting.isEmpty && this.#heldBack.length === 0 && unsent === 0;
   }
 
-  get hasWaitingReplies(): boolean {
-    return this.#waiting.length > 0;
+  receive(frame: Frame): void {
+    if (this.#isStopping || this.#closing !== undefined) return;
+    if (this.#isPaused) this.#heldBack.push(frame);
+    else this.#events.frame(this, frame);
   }
 
-  /** Whether a frame that has arrived is to wait. */
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
-  holdBack(frame: string): void {
-    this.#unread.push(frame);
-  }
-
-  /** The next frame that was held back, once the connection is no longer paused. */
-  nextHeldBack(): string | undefined {
-    return this.#isPaused || !this.isOpen ? undefined : this.#unread.shift();
+  /** The network has taken some of what was unsent. */
+  drained(): void {
+    this.#isBehind = this.#isReaderBehind();
+    this.#flush();
+    this.#updatePause();
   }
 
   /** Sends a reply, after those that wait. */
   reply(text: string): void {
-    if (this.#waiting.length === 0) this.#send(text);
-    else this.#wait({ gate: undefined, text, onError: undefined, bytes: text.length });
-  }
-
-  /**
-   * Sends a reply when a promise resolves, or what `onError` makes of its rejection.
-   *
-   * `bytes` is what the request holds in memory until then. One promise may be shared by many replies: they then cost
-   * one continuation together.
-   */
-  replyAfter(
-    promise: Promise<unknown>,
-    { text, onError, bytes }: { text: string; onError: (error: unknown) => string; bytes: number },
-  ): void {
-    if (promise !== this.#gatePromise) {
-      const gate: Gate = { isOpen: false, error: undefined };
-      this.#gate = gate;
-      this.#gatePromise = promise;
-      promise.then(
-        () => this.#open(gate),
-        (error: unknown) => {
-          gate.error = error;
-          this.#open(gate);
-        },
-      );
+    if (this.#waiting.isEmpty) {
+      this.#send(text);
+      return;
     }
-    this.#wait({ gate: this.#gate, text, onError, bytes: bytes + text.length });
+    this.#waiting.add(text);
+    this.#updatePause();
   }
 
-  /** Sends the reply that a promise resolves to. */
-  replyWith(promise: Promise<string>, onError: (error: unknown) => string): void {
-    const gate: Gate = { isOpen: false, error: undefined };
-    const waiting: Waiting = { gate, text: "", onError, bytes: 0 };
-    promise.then(
-      (text) => {
-        waiting.text = text;
-        this.#open(gate);
-      },
-      (error: unknown) => {
-        gate.error = error;
-        this.#open(gate);
-      },
-    );
-    this.#wait(waiting);
+  /** Replies to a write of `requestBytes` when it is done; writes that share a promise are answered together. */
+  replyAfter(written: Promise<void>, id: string, requestBytes: number): void {
+    if (this.#socket === undefined) return;
+    this.#waiting.addAfter(written, id, requestBytes);
+    this.#updatePause();
   }
 
-  /** Closes when the replies that wait are sent; nothing more is taken meanwhile. */
+  /** Sends the reply that a promise resolves to; it must not reject. */
+  replyWith(reply: Promise<string>): void {
+    if (this.#socket === undefined) return;
+    this.#waiting.addPromised(reply);
+    this.#updatePause();
+  }
+
+  /** Takes no more frames; those that it has are still answered. */
+  stopReading(): void {
+    this.#isStopping = true;
+  }
+
+  /** Forgets all frames that are not handled yet, and closes when the replies that wait are sent. */
   closeAfterReplies(code: number, reason: string): void {
     this.#closing ??= { code, reason };
-    this.#unread = [];
-    if (this.#waiting.length === 0) this.closeNow(this.#closing.code, this.#closing.reason);
+    this.#heldBack = new Queue();
+    if (this.#waiting.isEmpty) this.closeNow(this.#closing.code, this.#closing.reason);
   }
 
   closeNow(code: number, reason: string): void {
     this.#socket?.close(code, reason);
   }
 
-  /** Adapts to how much waits: call when the network has taken something. */
-  updatePause(): void {
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    const isTooMuch =
-      this.#waiting.length > WAITING_REPLIES_MAX ||
-      this.#waitingBytes > WAITING_REPLY_BYTES_MAX ||
-      socket.getBufferedAmount() > UNSENT_BYTES_PAUSE;
-    if (isTooMuch === this.#isPaused) return;
-    this.#isPaused = isTooMuch;
-    if (isTooMuch) socket.pause();
-    else {
-      socket.resume();
-      this.#onResume(this);
-    }
-  }
-
-  #wait(waiting: Waiting): void {
-    if (this.#socket === undefined) return;
-    this.#waiting.push(waiting);
-    this.#waitingBytes += waiting.bytes;
-    if (this.#waiting.length > WAITING_REPLIES_MAX || this.#waitingBytes > WAITING_REPLY_BYTES_MAX) {
-      this.updatePause();
-    }
-  }
-
-  #open(gate: Gate): void {
-    gate.isOpen = true;
-    const first = this.#waiting[0];
-    if (this.#socket === undefined || first?.gate?.isOpen === false) return;
+  #flush(): void {
+    if (this.#socket === undefined || this.#isBehind || !this.#waiting.isReady) return;
     // One write to the network for all replies of a commit.
-    this.#socket.cork(() => this.#sendReady());
-    this.updatePause();
-  }
-
-  #sendReady(): void {
-    let sent = 0;
-    for (const { gate, text, onError, bytes } of this.#waiting) {
-      if (gate?.isOpen === false) break;
-      sent++;
-      this.#waitingBytes -= bytes;
-      this.#send(gate?.error === undefined ? text : (onError as (error: unknown) => string)(gate.error));
-    }
-    this.#waiting = this.#waiting.slice(sent);
-    if (this.#waiting.length === 0 && this.#closing !== undefined) {
+    this.#socket.cork(this.#sendReady);
+    this.#isBehind = this.#isReaderBehind();
+    if (this.#waiting.isEmpty && this.#closing !== undefined) {
       this.closeNow(this.#closing.code, this.#closing.reason);
     }
+    this.#updatePause();
   }
+
+  readonly #sendReady = (): void => {
+    while (this.#waiting.isReady && !this.#isBehind) this.#send(this.#waiting.shift());
+  };
 
   #send(text: string): void {
     const socket = this.#socket;
     if (socket === undefined) return;
     const status = socket.sendText(text);
     if (status > 0) return;
-    // Zero: it was dropped, so the order of replies is lost; an unsent rest is only a slow reader.
-    if (status === 0) socket.terminate();
-    else this.updatePause();
+    if (status === 0) {
+      // It was dropped, and with it the order of replies.
+      this.#events.dropped(this);
+      socket.terminate();
+    } else if (this.#isReaderBehind()) {
+      this.#isBehind = true;
+      this.#updatePause();
+    }
+  }
+
+  #isReaderBehind(): boolean {
+    return this.#socket !== undefined && this.#socket.getBufferedAmount() > UNSENT_BYTES_PAUSE;
+  }
+
+  #updatePause(): void {
+    const isPaused =
+      this.#isBehind ||
+      this.#waiting.length > WAITING_REPLIES_MAX ||
+      this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
+    if (isPaused === this.#isPaused || this.#socket === undefined) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#resume();
+  }
+
+  /** Each frame may bring about the next pause. */
+  #resume(): void {
+    while (!this.#isPaused) {
+      const frame = this.#heldBack.shift();
+      if (frame === undefined) break;
+      this.#events.frame(this, frame);
+    }
+    if (!this.#isPaused) this.#socket?.resume();
   }
 }

@@ -27,7 +27,8 @@ export class Connections {
 
   /** Closes all connections of a key that was removed. */
   revoke(apiKey: ApiKey): void {
-    for (const connection of this.#all) {
+    // Closing one takes it out of the set.
+    for (const connection of [...this.#all]) {
       if (connection.apiKey === apiKey) connection.closeNow(CLOSE_POLICY, "API key revoked");
     }
   }

@@ -1,12 +1,12 @@
 /**
  * One handler a message; a missing or mis-typed one does not compile. A handler only forwards.
  */
-import type { ApiKeys } from "../engine/api_keys.ts";
+import type { ApiKey, ApiKeys } from "../engine/api_keys.ts";
 import type { Answer, Database, Written } from "../engine/database.ts";
 import type { InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MESSAGES, MessageType, Request } from "../protocol/messages.ts";
-import { readScope } from "../protocol/scope.ts";
+import { readScope, type Scope } from "../protocol/scope.ts";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import type { ServerLog } from "./server_log.ts";
@@ -15,7 +15,7 @@ export type Context = {
   readonly database: Database;
   readonly apiKeys: ApiKeys;
   readonly connections: Connections;
-  readonly connection: Connection;
+  /** Reused by every insert. */
   readonly batch: InsertBatch;
   readonly log: ServerLog;
   readonly nowMs: () => number;
@@ -25,7 +25,11 @@ export type Context = {
 type Result<Type extends MessageType> = (typeof MESSAGES)[Type]["reply"] extends "ok" ? Written : Answer;
 
 export type Handlers = {
-  readonly [Type in MessageType]: (context: Context, request: Request<Type>) => Result<Type>;
+  readonly [Type in MessageType]: (
+    context: Context,
+    request: Request<Type>,
+    connection: Connection,
+  ) => Result<Type>;
 };
 
 export const HANDLERS: Handlers = {
@@ -48,44 +52,51 @@ export const HANDLERS: Handlers = {
   rval: ({ database }, request) => database.removeValue(request),
   gvals: ({ database }, query) => database.values(query),
   gkeys: ({ database }, query) => database.valueKeys(query),
-  keys: (context, { action, key, scope }) => {
-    if (action === "list") return `"keys":${listKeys(context.apiKeys)},"status":"ok"`;
-    if (action === "add") return addKey(context, checkKey(key), scope);
-    if (action === "remove") return removeKey(context, checkKey(key));
+  keys: (context, { action, key, scope }, connection) => {
+    if (action === "list") return `"keys":${listKeys(context.apiKeys)},${STATUS_OK}`;
+    if (action === "add")
+      return addKey(context, connection, { key: checkKey(key), scope: checkScope(scope) });
+    if (action === "remove") return removeKey(context, connection, checkKey(key));
     throw new DatabaseError("key_refused", "unknown action");
   },
-  conn: ({ connections, connection, nowMs }) => connections.render(connection, nowMs()),
+  conn: ({ connections, nowMs }, _request, connection) => connections.render(connection, nowMs()),
 };
 
-const REMOVED = '"status":"ok"';
+const STATUS_OK = '"status":"ok"';
 
 function checkKey(key: unknown): string {
   if (typeof key === "string" && key !== "") return key;
   throw new DatabaseError("key_refused", "api key cannot be empty");
 }
 
+function checkScope(text: unknown): Scope {
+  const scope = readScope(text);
+  if (scope !== undefined) return scope;
+  throw new DatabaseError("key_refused", "invalid scope");
+}
+
 function listKeys(apiKeys: ApiKeys): string {
   return JSON.stringify(apiKeys.list().map(({ deletable, key, scope }) => ({ deletable, key, scope })));
 }
 
-function addKey({ apiKeys, connection, log }: Context, key: string, scopeText: unknown): Answer {
-  const scope = readScope(scopeText);
-  if (scope === undefined) throw new DatabaseError("key_refused", "invalid scope");
-  const members = `"scope":"${scope}","status":"ok"`;
-  const added = apiKeys.add(key, scope);
-  log.keyChanged({ ip: connection.ip, name: connection.name, action: "add" });
-  return added?.then(() => members) ?? members;
+function addKey(
+  { apiKeys, log }: Context,
+  { ip, name }: Connection,
+  { key, scope }: { key: string; scope: Scope },
+): Answer {
+  const finish = (): string => {
+    log.keyChanged({ ip, name, action: "add" });
+    return `"scope":"${scope}",${STATUS_OK}`;
+  };
+  return apiKeys.add(key, scope)?.then(finish) ?? finish();
 }
 
-function removeKey({ apiKeys, connections, connection, log }: Context, key: string): Answer {
-  const removed = apiKeys.remove(key);
-  log.keyChanged({ ip: connection.ip, name: connection.name, action: "remove" });
-  if (!(removed instanceof Promise)) {
+function removeKey({ apiKeys, connections, log }: Context, { ip, name }: Connection, key: string): Answer {
+  const finish = (removed: ApiKey): string => {
     connections.revoke(removed);
-    return REMOVED;
-  }
-  return removed.then((apiKey) => {
-    connections.revoke(apiKey);
-    return REMOVED;
-  });
+    log.keyChanged({ ip, name, action: "remove" });
+    return STATUS_OK;
+  };
+  const removed = apiKeys.remove(key);
+  return removed instanceof Promise ? removed.then(finish) : finish(removed);
 }

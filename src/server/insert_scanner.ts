@@ -210,8 +210,7 @@ export class InsertScanner {
     }
     if (seen !== SEEN_ALL) return NOT_TAKEN;
     const data = isCanonical ? undefined : canonicalData(scratch.buffer, dataStart, dataEnd);
-    if (data === undefined)
-      writeRecord(batch, bytes, tsStart, tsEnd, scratch.buffer, dataStart, dataEnd);
+    if (data === undefined) writeRecord(batch, bytes, tsStart, tsEnd, scratch.buffer, dataStart, dataEnd);
     else writeRecord(batch, bytes, tsStart, tsEnd, data, 0, data.length);
     batch.columns[row + COLUMN_TEXT_END] = batch.textLength;
     batch.count++;

@@ -1,21 +1,23 @@
 /**
  * The text of replies. An id is passed as the JSON it stands for, with its quotes.
  */
-import { DatabaseError, ERRORS, type ErrorCode } from "../protocol/errors.ts";
+import { type DatabaseError, ERRORS } from "../protocol/errors.ts";
+import { MESSAGES, type MessageType } from "../protocol/messages.ts";
 
 export const READY = '{"message":"Authentication successful","type":"ready"}';
+export const INTERNAL_ERROR_TEXT = "Internal error; the server's log has the details";
 
 export const okReply = (id: string): string => `{"id":${id}}`;
 
-export function errorReply(id: string | undefined, code: ErrorCode, text: string): string {
-  const start = id === undefined ? "{" : `{"id":${id},`;
-  const end = ERRORS[code].onWire ? `,"code":"${code}"}` : "}";
-  return `${start}"error":${JSON.stringify(text)}${end}`;
+/** The reply that carries a handler's JSON text, in the shape that the message's row asks for. */
+export function answerReply(id: string, type: MessageType, text: string): string {
+  const shape = MESSAGES[type].reply;
+  return typeof shape === "object" ? `{"id":${id},"${shape.member}":${text}}` : `{"id":${id},${text}}`;
 }
 
-export const INTERNAL_ERROR_TEXT = "Internal error; the server's log has the details";
-
-/** The reply for whatever a handler threw, or undefined for a bug. */
-export function replyForError(id: string, error: unknown): string | undefined {
-  return error instanceof DatabaseError ? errorReply(id, error.code, error.message) : undefined;
+/** Without an id, the reply to a frame that had none. */
+export function failureReply(id: string | undefined, { code, message }: DatabaseError): string {
+  const start = id === undefined ? "{" : `{"id":${id},`;
+  const end = ERRORS[code].onWire ? `,"code":"${code}"}` : "}";
+  return `${start}"error":${JSON.stringify(message)}${end}`;
 }

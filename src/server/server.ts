@@ -2,18 +2,18 @@
  * The network's side: HTTP, the WebSocket upgrade, and what becomes of a connection.
  */
 import type { Server } from "bun";
-import type { ApiKey, ApiKeys } from "../engine/api_keys.ts";
+import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
 import {
-  CLIENT_NAME_LENGTH_MAX,
   FRAME_BYTES_MAX,
   IDLE_TIMEOUT_SECONDS,
   REPLY_BYTES_MAX,
   SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
-import { Connection, type Socket } from "./connection.ts";
+import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
+import { readLogin } from "./login.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
 
@@ -36,128 +36,138 @@ export type RunningServer = {
   readonly host: string;
   readonly port: number;
   readonly connectionCount: number;
-  /** Takes no more connections, finishes what came in, and closes. */
+  /** Takes no more connections, answers what came in, and closes. */
   stop(): Promise<void>;
 };
 
+/** What the parts below share. */
+type Parts = {
+  readonly options: ServerOptions;
+  readonly connections: Connections;
+  readonly events: ConnectionEvents;
+  isStopping: boolean;
+};
+
 const CLOSE_GOING_AWAY = 1001;
-const CLOSE_UNSUPPORTED = 1003;
+const CLOSE_INTERNAL = 1011;
 /** How often a stopping server looks whether all replies are out. */
 const STOP_POLL_MS = 5;
 /** A client that does not read its last replies is not waited for longer than this. */
 const STOP_WAIT_MS = 10_000;
+/** What Bun takes at most. */
+const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 
+/** Listens when it returns. @throws what Bun throws when the address can't be had. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { host, port, log, apiKeys, nowMs } = options;
+  const { host, port, log } = options;
   const connections = new Connections();
-  const replyBytesMax = options.replyBytesMax ?? REPLY_BYTES_MAX;
   const dispatch = new Dispatch({
     ...options,
     connections,
-    replyBytesMax,
+    replyBytesMax: options.replyBytesMax ?? REPLY_BYTES_MAX,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
   });
-  const onResume = (connection: Connection): void => {
-    for (;;) {
-      const frame = connection.nextHeldBack();
-      if (frame === undefined) return;
-      dispatch.handle(connection, frame);
-    }
+  const events: ConnectionEvents = {
+    frame: (connection, frame) => dispatch.handle(connection, frame),
+    toDatabaseError: dispatch.commitFailure,
+    dropped: ({ ip }) => log.bug(new Error(`A reply to ${ip} was dropped`), { type: "send" }),
   };
-
+  const parts: Parts = { options, connections, events, isStopping: false };
   const server: Server<Connection> = Bun.serve({
     hostname: host,
     port,
-    fetch(request, self) {
-      const ip = self.requestIP(request)?.address ?? "";
-      if (request.headers.get("upgrade")?.toLowerCase() !== "websocket")
-        return upgradeRequired(host, self.port ?? port);
-      const query = readQuery(request.url);
-      const login = authenticate(request, query, apiKeys);
-      if (typeof login === "string") {
-        log.rejected({ ip, reason: login });
-        return new Response(login, { status: 401 });
-      }
-      const name = query.get("name")?.slice(0, CLIENT_NAME_LENGTH_MAX) ?? null;
-      const connection = new Connection({ apiKey: login, name, ip, connectedAtMs: nowMs(), onResume });
-      return self.upgrade(request, { data: connection })
-        ? undefined
-        : upgradeRequired(host, self.port ?? port);
+    development: false,
+    fetch: (request, self) => upgrade(parts, request, self),
+    error(error) {
+      log.bug(error, { type: "upgrade" });
+      return new Response("Internal error\n", { status: 500 });
     },
-    websocket: {
-      data: {} as Connection,
-      maxPayloadLength: options.frameBytesMax ?? FRAME_BYTES_MAX,
-      idleTimeout: options.idleTimeoutSeconds ?? IDLE_TIMEOUT_SECONDS,
-      sendPings: true,
-      // Compressed, every reply would cost more than the request; and a small frame could unpack to a large one.
-      perMessageDeflate: false,
-      // Bun drops what goes beyond it. Reading stops long before (UNSENT_BYTES_PAUSE), so only one reply goes on top.
-      backpressureLimit: Math.min(2 * replyBytesMax + FRAME_BYTES_MAX, 0x7fff_ffff),
-      open(socket: Socket) {
-        const connection = socket.data;
-        connection.opened(socket);
-        connections.add(connection);
-        connection.reply(READY);
-        log.connected(connection);
-      },
-      message(socket: Socket, frame: string | Buffer) {
-        const connection = socket.data;
-        if (typeof frame !== "string")
-          connection.closeNow(CLOSE_UNSUPPORTED, "Binary frames are not supported");
-        else if (connection.isPaused) connection.holdBack(frame);
-        else if (connection.isOpen) dispatch.handle(connection, frame);
-      },
-      drain(socket: Socket) {
-        socket.data.updatePause();
-      },
-      close(socket: Socket, code: number) {
-        const connection = socket.data;
-        connection.closed();
-        connections.delete(connection);
-        const seconds = (nowMs() - connection.connectedAtMs) / 1000;
-        log.disconnected({ ip: connection.ip, name: connection.name, code, seconds });
-      },
-    },
+    websocket: socketHandlers(parts),
   });
-
   return {
     host,
     port: server.port ?? port,
     get connectionCount() {
       return connections.size;
     },
-    async stop() {
-      // Without an argument, Bun closes the listener and leaves connections open.
-      void server.stop();
-      await waitForReplies(connections, nowMs);
-      for (const connection of [...connections]) connection.closeNow(CLOSE_GOING_AWAY, "Server stopping");
-      await server.stop(true);
-    },
+    stop: () => stop(parts, server),
   };
 }
 
-async function waitForReplies(connections: Connections, nowMs: () => number): Promise<void> {
-  const until = nowMs() + STOP_WAIT_MS;
-  // Frames that have arrived are handled in the turns of the event loop that this gives them.
-  do await Bun.sleep(STOP_POLL_MS);
-  while ([...connections].some((connection) => connection.hasWaitingReplies) && nowMs() < until);
+function upgrade(parts: Parts, request: Request, server: Server<Connection>): Response | undefined {
+  const { options, events } = parts;
+  if (parts.isStopping) return new Response("The server is stopping\n", { status: 503 });
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return upgradeRequired(options, server);
+  const ip = server.requestIP(request)?.address ?? "";
+  const login = readLogin(request, options.apiKeys);
+  if (typeof login === "string") {
+    options.log.rejected({ ip, reason: login });
+    return new Response(login, { status: 401 });
+  }
+  const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });
+  return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
 }
 
-function upgradeRequired(host: string, port: number): Response {
+function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>): Response {
   const text = `FluxionDB speaks WebSocket: connect to ws://${host}:${port}/?api-key=KEY\n`;
   return new Response(text, { status: 426, headers: { upgrade: "websocket", connection: "upgrade" } });
 }
 
-/** The query's parameters: percent-decoded, with `+` for a space; what is malformed stays as it is. */
-function readQuery(url: string): URLSearchParams {
-  const start = url.indexOf("?");
-  return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
+function socketHandlers({ options, connections }: Parts): Bun.WebSocketHandler<Connection> {
+  const { log, nowMs } = options;
+  return {
+    data: {} as Connection,
+    maxPayloadLength: options.frameBytesMax ?? FRAME_BYTES_MAX,
+    idleTimeout: options.idleTimeoutSeconds ?? IDLE_TIMEOUT_SECONDS,
+    sendPings: true,
+    // Compressed, every reply would cost more than the request; and a small frame could unpack to a large one.
+    perMessageDeflate: false,
+    // Bun drops what comes when this much is unsent already. Long before that nothing more is read from the client
+    // (UNSENT_BYTES_PAUSE), so what is unsent is a part of one reply.
+    backpressureLimit: BACKPRESSURE_BYTES_MAX,
+    open(socket: Socket) {
+      const connection = socket.data;
+      connection.opened(socket);
+      connections.add(connection);
+      connection.reply(READY);
+      log.connected({ ip: connection.ip, name: connection.name });
+    },
+    message(socket: Socket, frame: Frame) {
+      socket.data.receive(frame);
+    },
+    drain(socket: Socket) {
+      socket.data.drained();
+    },
+    close(socket: Socket, code: number) {
+      const connection = socket.data;
+      connection.closed();
+      connections.delete(connection);
+      const seconds = (nowMs() - connection.connectedAtMs) / 1000;
+      log.disconnected({ ip: connection.ip, name: connection.name, code, seconds });
+    },
+    error(error: Error, socket: Socket) {
+      log.bug(error, { type: "socket" });
+      socket.close(CLOSE_INTERNAL, "Internal error");
+    },
+  };
 }
 
-/** The client's key, or the text of its refusal. */
-function authenticate(request: Request, query: URLSearchParams, apiKeys: ApiKeys): ApiKey | string {
-  const bearer = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  const key = query.get("api-key") || bearer?.trim();
-  if (!key) return "Missing API key parameter";
-  return apiKeys.authenticate(key) ?? "Unknown API key";
+async function stop(parts: Parts, server: Server<Connection>): Promise<void> {
+  const { connections, options } = parts;
+  parts.isStopping = true;
+  // Without an argument, Bun closes the listener and leaves connections open.
+  void server.stop();
+  // What has arrived by now is handled in the turn of the event loop that this gives it.
+  await Bun.sleep(STOP_POLL_MS);
+  for (const connection of connections) connection.stopReading();
+  const until = options.nowMs() + STOP_WAIT_MS;
+  // Closed each as soon as it can be, so that nobody waits for a client that does not read.
+  for (;;) {
+    for (const connection of [...connections]) {
+      if (connection.isIdle) connection.closeNow(CLOSE_GOING_AWAY, "Server stopping");
+    }
+    if (connections.size === 0 || options.nowMs() >= until) break;
+    await Bun.sleep(STOP_POLL_MS);
+  }
+  await server.stop(true);
 }

@@ -51,7 +51,8 @@ export class SqliteStorage implements Storage {
   /**
    * Opens a data directory, or makes a new one.
    *
-   * @throws StorageError when another server holds it, when it cannot be written to, or when the catalog is damaged
+   * @throws StorageError when another server holds it, when it cannot be written to, or when the catalog is damaged;
+   *   the process should end then, since a damaged directory stays held until it does
    */
   static async open(options: SqliteStorageOptions): Promise<SqliteStorage> {
     const { directory } = options;
@@ -74,7 +75,7 @@ export class SqliteStorage implements Storage {
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
       return new SqliteStorage(options, { catalog, collections }, contents);
     } catch (error) {
-      await catalog.terminate();
+      catalog.leave();
       throw explainError(error, directory);
     }
   }
@@ -155,9 +156,15 @@ export class SqliteStorage implements Storage {
     await this.abandon();
   }
 
+  /** Stops using the directory without writing anything to it; it stays held until the process ends. */
+  leave(): void {
+    this.#links.collections.leave();
+    this.#links.catalog.leave();
+  }
+
   /**
-   * Lets go of everything as a crash would: nothing is closed, nothing more is written. Resolves when the threads have
-   * ended, and with them their hold on the directory.
+   * Ends the threads without finishing anything: what was begun is given up, as in a crash. Resolves when they have
+   * let go of the directory.
    */
   async abandon(): Promise<void> {
     await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);

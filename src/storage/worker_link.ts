@@ -38,7 +38,7 @@ export class WorkerLink<Service> {
     try {
       await link.#post("open", [role]);
     } catch (error) {
-      await link.terminate();
+      link.leave();
       throw error;
     }
     return link;
@@ -51,7 +51,15 @@ export class WorkerLink<Service> {
     return this.#post(method, args) as Promise<ReturnType<MethodsOf<Service>[Name]>>;
   }
 
-  /** Ends the thread as it is, without closing files, and resolves when it has ended. */
+  /**
+   * Lets the thread be, but does not let it keep the process. Ending it would close its databases, and SQLite writes
+   * when it closes: what was found damaged is left as it is until the process ends.
+   */
+  leave(): void {
+    this.#worker.unref();
+  }
+
+  /** Ends the thread, as soon as it is done with the call at hand, and resolves when it has ended. */
   async terminate(): Promise<void> {
     this.#worker.terminate();
     await this.#ended.promise;

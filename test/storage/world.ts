@@ -31,7 +31,7 @@ export class World implements AsyncDisposable {
       this.database = new MemoryDatabase({ storage: wrap(this.storage), chunks: SMALL_CHUNKS });
       await this.database.load();
     } catch (error) {
-      await this.storage.abandon();
+      this.storage.leave();
       throw error;
     }
   }
