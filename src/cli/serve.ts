@@ -63,6 +63,7 @@ async function serve(options: ServeOptions): Promise<void> {
   log.info("Starting", { version: VERSION, commit: COMMIT, pid: process.pid });
 
   const storage = await openStorage(options);
+  let isLoaded = false;
   try {
     const secretKey = givenKey ?? ownSecretKey(options.data);
     // At once: it is not shown again, even if the start fails.
@@ -70,6 +71,7 @@ async function serve(options: ServeOptions): Promise<void> {
     const database = new MemoryDatabase({ ...storage, replyBytesMax: options.replyBytesMax });
     const loadingFrom = performance.now();
     await database.load();
+    isLoaded = true;
     const loadedMs = performance.now() - loadingFrom;
     const stored = storage.storage?.apiKeys() ?? [];
     const apiKeys = new ApiKeys({ secretKey: secretKey.text, stored, ...storage });
@@ -94,7 +96,9 @@ async function serve(options: ServeOptions): Promise<void> {
     await database.close();
     log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
   } finally {
-    await storage.storage?.close();
+    // Closing writes: a directory that could not be loaded stays as it was found, and the process ends.
+    if (isLoaded) await storage.storage?.close();
+    else storage.storage?.leave();
   }
 }
 

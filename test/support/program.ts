@@ -28,6 +28,7 @@ export async function runProgram(
     cwd,
     env: environmentWith(env),
     stdio: ["ignore", "pipe", "pipe"],
+    killSignal: "SIGKILL",
   });
   const [exitCode, stdout, stderr] = await Promise.all([
     child.exited,
