@@ -5,15 +5,7 @@
  */
 import { Catalog } from "./catalog.ts";
 import { CollectionFiles } from "./collection_files.ts";
-import type { Durability } from "./storage.ts";
-import type { Call, Outcome } from "./worker_link.ts";
-
-/** What the first message says. */
-export type Role = {
-  readonly role: "catalog" | "collections";
-  readonly directory: string;
-  readonly durability: Durability;
-};
+import type { Call, Outcome, Role } from "./worker_link.ts";
 
 declare const self: Worker;
 

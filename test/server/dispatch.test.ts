@@ -1,0 +1,266 @@
+/**
+ * What is refused, and how: permissions, unusable requests, frames that are no messages, and bugs.
+ */
+import { describe, expect, test } from "bun:test";
+import { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { MESSAGES, type MessageType } from "../../src/protocol/messages.ts";
+import { SCOPES, type Scope } from "../../src/protocol/scope.ts";
+import { ask, exchange, frameOf, KEYS, TestServer } from "./test_server.ts";
+
+const TYPES = Object.keys(MESSAGES) as MessageType[];
+const DENIED = '{"id":"1","error":"permission denied"}';
+const MASTER_ONLY = '{"id":"1","error":"only the master key may manage API keys"}';
+
+describe("a permission", () => {
+  const cases = (Object.keys(SCOPES) as Scope[]).flatMap((scope) =>
+    TYPES.map((type): [MessageType, Scope] => [type, scope]),
+  );
+
+  test.each(cases)("of %s is checked for %s before the payload", async (type, scope) => {
+    await using server = new TestServer();
+    await using client = await server.connect({ key: KEYS[scope] });
+    const { permission } = MESSAGES[type];
+    const reply = await exchange(client, `{"id":"1","type":"${type}","data":"not JSON"}`);
+    if (permission === "master") expect(reply).toBe(scope === "read_write_delete" ? MASTER_ONLY : DENIED);
+    else if ((SCOPES[scope] as readonly string[]).includes(permission)) expect(reply).not.toBe(DENIED);
+    else expect(reply).toBe(DENIED);
+    // The connection stays open.
+    expect(await ask(client, "cols", {})).toBe('{"id":"1","collections":[]}');
+  });
+
+  test("that is missing stops an insert of the usual form", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect({ key: KEYS.readonly });
+    expect(await ask(client, "ins", [{ ts: 1, doc: "d", data: "", col: "c" }])).toBe(DENIED);
+    expect(await ask(client, "cols", {})).toBe('{"id":"1","collections":[]}');
+  });
+});
+
+const refused = (error: string, code = "bad_request"): string => JSON.stringify({ id: "1", error, code });
+const TS = "expected a 64-bit integer";
+const NAME = "expected a non-empty string";
+const record = (fields: object): object[] => [{ ts: 1, doc: "d", data: "", col: "c", ...fields }];
+
+const BAD_REQUESTS: [type: string, data: unknown, error: string][] = [
+  ["ins", {}, "ins: expected an array of records, got an object"],
+  ["ins", null, "ins: expected an array of records, got null"],
+  ["ins", [5], "ins[0]: expected an object, got 5"],
+  ["ins", record({ ts: "abc" }), `ins[0].ts: ${TS}, got "abc"`],
+  ["ins", record({ ts: undefined }), `ins[0].ts: ${TS}, got nothing`],
+  ["ins", record({ ts: null }), `ins[0].ts: ${TS}, got null`],
+  ["ins", record({ ts: "9223372036854775808" }), `ins[0].ts: ${TS}, got "9223372036854775808"`],
+  ["ins", record({ doc: "" }), `ins[0].doc: ${NAME}, got ""`],
+  ["ins", record({ doc: 7 }), "ins[0].doc: expected a string, got 7"],
+  ["ins", record({ col: "" }), `ins[0].col: ${NAME}, got ""`],
+  ["ins", record({ col: null }), "ins[0].col: expected a string, got null"],
+  ["ins", record({ data: undefined }), "ins[0].data: expected a string or a JSON value, got nothing"],
+  ["ins", [...record({}), ...record({ ts: "x" })], `ins[1].ts: ${TS}, got "x"`],
+  ["qry", { ts: 1 }, "qry.col: expected a string, got nothing"],
+  ["qry", { col: "c" }, `qry.ts: ${TS}, got nothing`],
+  ["qry", { col: "c", ts: "x" }, `qry.ts: ${TS}, got "x"`],
+  ["qry", { col: "c", ts: 1, from: "x" }, `qry.from: ${TS}, got "x"`],
+  ["qry", { col: "c", ts: 1, where: 5 }, "qry.where: expected a string, got 5"],
+  ["qdoc", { col: "c", doc: "d", from: 2, to: 1 }, "qdoc.from: expected at most `to`, got 2"],
+  ["qdoc", { col: "c", doc: "d", limit: 1.5 }, "qdoc.limit: expected an integer, got 1.5"],
+  ["qdoc", { col: "c", doc: "d", reverse: 1 }, "qdoc.reverse: expected true or false, got 1"],
+  ["ddoc", {}, "ddoc.doc: expected a string, got nothing"],
+  ["ddoc", { doc: "" }, `ddoc.doc: ${NAME}, got ""`],
+  ["dcol", { col: "" }, `dcol.col: ${NAME}, got ""`],
+  ["drec", { doc: "d", col: "c" }, `drec.ts: ${TS}, got nothing`],
+  ["dmrec", [{ doc: "d", col: "c", ts: "x" }], `dmrec[0].ts: ${TS}, got "x"`],
+  ["dmrec", {}, "dmrec: expected an array of records' keys, got an object"],
+  ["drrng", { doc: "d", col: "c", fromTs: 2, toTs: 1 }, "drrng.fromTs: expected at most `toTs`, got 2"],
+  ["sval", { col: "c", key: "k", value: 5 }, "sval.value: expected a string, got 5"],
+  ["sval", { col: "c", key: "k" }, "sval.value: expected a string, got nothing"],
+  ["sval", { col: "", key: "k", value: "" }, `sval.col: ${NAME}, got ""`],
+  ["gval", { col: "c" }, "gval.key: expected a string, got nothing"],
+  ["keys", [], "keys: expected an object, got []"],
+];
+
+describe("a request that can't be used", () => {
+  test("is told what was expected, in both forms of data, and the connection stays open", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    for (const [type, data, error] of BAD_REQUESTS) {
+      expect(await ask(client, type, data)).toBe(refused(error));
+      expect(await exchange(client, JSON.stringify({ id: "1", type, data }))).toBe(refused(error));
+    }
+    expect(await ask(client, "cols", {})).toBe('{"id":"1","collections":[]}');
+    expect(server.log.of("bug")).toEqual([]);
+  });
+
+  test.each([
+    ['"data":"not JSON"', 'data: expected JSON text, got "not JSON"'],
+    ['"data":""', 'data: expected JSON text, got ""'],
+    ['"data":"{}x"', 'data: expected JSON text, got "{}x"'],
+    [`"data":"${"y".repeat(100)}"`, `data: expected JSON text, got "${"y".repeat(60)}…"`],
+    ['"extra":1', "qry: expected an object, got nothing"],
+    ['"data":null', "qry: expected an object, got null"],
+    ['"data":{"col":"c","ts":1e999}', `qry.ts: ${TS}, got 1e999`],
+    ['"data":{"col":"c","ts":9223372036854775808}', `qry.ts: ${TS}, got 9223372036854775808`],
+  ])("with %s is refused: %s", async (member, error) => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    expect(await exchange(client, `{"id":"1","type":"qry",${member}}`)).toBe(refused(error));
+  });
+
+  test("is refused when it is nested too deep", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    const records = `[{"ts":1,"doc":"d","col":"c","data":${deep}}]`;
+    const deepDigits = deep.replace("[]", "[12345678901234567890]");
+    for (const frame of [
+      `{"id":"1","type":"ins","data":${records}}`,
+      JSON.stringify({ id: "1", type: "ins", data: records }),
+      JSON.stringify({ id: "1", type: "qry", data: deepDigits }),
+    ]) {
+      expect(await exchange(client, frame)).toBe(refused("data: nested too deep"));
+    }
+    expect(await exchange(client, `{"id":"1","type":"qry","data":${deepDigits}}`)).toBe(
+      '{"error":"frame: nested too deep","code":"bad_frame"}',
+    );
+    expect(server.log.of("bug")).toEqual([]);
+  });
+
+  test("is told why its pattern can't be compiled", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    await ask(client, "ins", record({ data: "x" }));
+    for (const query of [{ doc: "/(/" }, { where: "/(/" }, { filter: "/a{1,/" }, { doc: "/(?=a)/" }]) {
+      const reply = JSON.parse(await ask(client, "qry", { col: "c", ts: 1, ...query }));
+      if (query.filter === undefined) expect(reply).toMatchObject({ id: "1", code: "bad_pattern" });
+    }
+  });
+
+  test.each([
+    ['{"id":"1"}', refused("type: expected a non-empty string")],
+    ['{"id":"1","type":""}', refused("type: expected a non-empty string")],
+    ['{"id":"1","type":5}', refused("type: expected a non-empty string")],
+    ['{"id":"1","type":null}', refused("type: expected a non-empty string")],
+    ['{"id":"1","type":"nope"}', refused('type: there is no message "nope"', "unknown_type")],
+    ['{"id":"1","type":"toString"}', refused('type: there is no message "toString"', "unknown_type")],
+    ['{"id":"1","type":"INS","data":"[]"}', refused('type: there is no message "INS"', "unknown_type")],
+    [
+      '{"id":"1","type":"auth","data":"{}"}',
+      '{"id":"1","error":"auth messages are not supported; use the api-key query parameter"}',
+    ],
+  ])("as %s is answered with %s", async (frame, reply) => {
+    await using server = new TestServer();
+    await using client = await server.connect({ key: KEYS.readonly });
+    expect(await exchange(client, frame)).toBe(reply);
+    expect(await ask(client, "cols", {})).toBe('{"id":"1","collections":[]}');
+  });
+});
+
+describe("an id", () => {
+  test.each(['"é\\n\\u0000\\""', '"\\ud800"', '"__proto__"', '"😀"', `"${"x".repeat(70_000)}"`])(
+    "%p comes back as it was",
+    async (id) => {
+      await using server = new TestServer();
+      await using client = await server.connect();
+      for (const rest of ['"type":"ins","data":"[]"', '"data":[],"type":"ins"', '"type":"nope"']) {
+        const reply = JSON.parse(await exchange(client, `{"id":${id},${rest}}`));
+        expect(reply.id).toBe(JSON.parse(id));
+      }
+    },
+  );
+});
+
+describe("a frame that is no message", () => {
+  test.each([
+    ["", "frame: expected JSON"],
+    ["{", "frame: expected JSON"],
+    ['{"id":"1","type":"ins","data":"[]"}x', "frame: expected JSON"],
+    ["null", 'frame: expected an object {"id","type","data"}'],
+    ["[]", 'frame: expected an object {"id","type","data"}'],
+    ["12345678901234567890", 'frame: expected an object {"id","type","data"}'],
+    ['"ins"', 'frame: expected an object {"id","type","data"}'],
+    ["{}", "id: expected a non-empty string"],
+    ['{"id":"","type":"ins","data":"[]"}', "id: expected a non-empty string"],
+    ['{"id":1,"type":"ins","data":"[]"}', "id: expected a non-empty string"],
+    ['{"id":null,"type":"cols"}', "id: expected a non-empty string"],
+  ])("as %p is answered, and closes the connection", async (frame, error) => {
+    await using server = new TestServer();
+    await using client = await server.connect({ name: "a" });
+    expect(await exchange(client, frame)).toBe(JSON.stringify({ error, code: "bad_frame" }));
+    expect(await client.closed).toEqual({ code: 1008, reason: "Bad frame" });
+    const logged = { event: "badFrame", ip: "127.0.0.1", name: "a", reason: error } as const;
+    expect(server.log.of("badFrame")).toEqual([logged]);
+  });
+
+  test("takes back nothing before it, and nothing behind it counts", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    await using other = await server.connect();
+    client.send(frameOf("ins", [{ ts: 1, doc: "d", data: "", col: "before" }], "a"));
+    client.send("{");
+    client.send(frameOf("ins", [{ ts: 1, doc: "d", data: "", col: "behind" }], "b"));
+    expect(await client.next()).toBe('{"id":"a"}');
+    expect(await client.next()).toBe('{"error":"frame: expected JSON","code":"bad_frame"}');
+    expect((await client.closed).code).toBe(1008);
+    expect(await ask(other, "cols", {})).toBe('{"id":"1","collections":["before"]}');
+  });
+});
+
+describe("a reply beyond the limit", () => {
+  test.each([{ replyBytesMax: 1000 }, { replyBytesMax: 1000, database: new MemoryDatabase({ replyBytesMax: 1000 }) }])(
+    "says to ask for less",
+    async (options) => {
+      await using server = new TestServer(options);
+      await using client = await server.connect();
+      // Beyond the limit in bytes, not in characters.
+      await ask(client, "ins", record({ data: "ü".repeat(600) }));
+      const error = "The reply would be larger than 1000 bytes: ask for less with from, to or limit";
+      expect(await ask(client, "qdoc", { col: "c", doc: "d" })).toBe(refused(error, "reply_too_large"));
+      expect(await ask(client, "qdoc", { col: "c", doc: "d", to: 0 })).toBe('{"id":"1","records":[]}');
+    },
+  );
+});
+
+describe("a bug", () => {
+  test("is logged, and answered without its details", async () => {
+    const bug = new TypeError("secret detail");
+    class BrokenDatabase extends MemoryDatabase {
+      override collections(): string {
+        throw bug;
+      }
+      override insert(): undefined {
+        throw bug;
+      }
+    }
+    await using server = new TestServer({ database: new BrokenDatabase() });
+    await using client = await server.connect();
+    const internal = refused("Internal error; the server's log has the details", "internal");
+    expect(await ask(client, "cols", {})).toBe(internal);
+    expect(await ask(client, "ins", [])).toBe(internal);
+    expect(await ask(client, "gkeys", { col: "c" })).toBe('{"id":"1","keys":[]}');
+    expect(server.log.of("bug")).toEqual([
+      { event: "bug", type: "cols", error: bug },
+      { event: "bug", type: "ins", error: bug },
+    ]);
+  });
+});
+
+describe("a slow request", () => {
+  test("is logged with its type and time", async () => {
+    let now = 0;
+    await using server = new TestServer({ nowMs: () => (now += 150), slowRequestMs: 150 });
+    await using client = await server.connect({ name: "a" });
+    await ask(client, "cols", {});
+    await ask(client, "nope", {});
+    const event = { event: "slowRequest", ip: "127.0.0.1", name: "a", ms: 150 } as const;
+    expect(server.log.of("slowRequest")).toEqual([
+      { ...event, type: "cols" },
+      { ...event, type: "?" },
+    ]);
+  });
+
+  test("is not logged when it is faster", async () => {
+    let now = 0;
+    await using server = new TestServer({ nowMs: () => (now += 149), slowRequestMs: 150 });
+    await using client = await server.connect();
+    await ask(client, "cols", {});
+    expect(server.log.of("slowRequest")).toEqual([]);
+  });
+});
