@@ -29,8 +29,11 @@ type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup">;
 
 export class Journal {
   readonly #storage: JournalStorage;
-  #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  /** The group that gathers; shared memory, so that handing it to another thread copies nothing. */
+  #bytes = sharedBuffer(BYTES_AT_FIRST);
   #length = 0;
+  /** The buffer of the group that is being written, which gathers again after it: two are enough. */
+  #otherBytes = sharedBuffer(BYTES_AT_FIRST);
   /** The number of the group that gathers. */
   #group: number;
   #documentCount = 0;
@@ -125,7 +128,7 @@ export class Journal {
     const at = this.#length;
     const end = at + ENTRY_HEAD_BYTES + payloadBytes;
     if (end > this.#bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2));
+      const larger = sharedBuffer(Math.max(end, this.#bytes.length * 2));
       this.#bytes.copy(larger, 0, 0, at);
       this.#bytes = larger;
     }
@@ -150,14 +153,16 @@ export class Journal {
 
   #handOver(): void {
     if (this.#writing !== undefined || this.#length === 0) return;
-    const body = new Uint8Array(this.#bytes.subarray(0, this.#length));
+    const body = new Uint8Array(this.#bytes.buffer, 0, this.#length);
     const waiting = this.#gathering;
     this.#writing = this.#write(this.#group, body, waiting);
     this.#gathering = undefined;
     this.#length = 0;
     this.#documentCount = 0;
     this.#group++;
-    if (this.#bytes.length > BYTES_KEPT) this.#bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+    const gathering = this.#otherBytes;
+    this.#otherBytes = this.#bytes;
+    this.#bytes = gathering.length > BYTES_KEPT ? sharedBuffer(BYTES_AT_FIRST) : gathering;
   }
 
   /**
@@ -187,6 +192,8 @@ export class Journal {
     this.#handOver();
   }
 }
+
+const sharedBuffer = (size: number): Buffer => Buffer.from(new SharedArrayBuffer(size));
 
 function notSaved(cause: Error): DatabaseError {
   return new DatabaseError("storage_failed", `The disk does not take writes: ${cause.message}`, { cause });

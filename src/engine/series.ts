@@ -243,7 +243,9 @@ export class Series {
   #begin(at: number, record: Rendered): number {
     const store = this.#host.chunks;
     const chunk = new Chunk(this);
-    chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from));
+    // A document that has filled a chunk will fill another: its page begins large, and moves less often.
+    const expected = (this.#chunks[at - 1]?.page?.blockBytes ?? 0) >> 2;
+    chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from, expected));
     chunk.page.append(store.slabs, record);
     this.#place(at, chunk);
     return 1;

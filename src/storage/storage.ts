@@ -97,7 +97,8 @@ export interface Storage extends ApiKeyStorage {
   readonly lastGroup: number;
 
   /**
-   * Writes a group; numbers ascend. Resolves when it is as durable as the mode promises.
+   * Writes a group; numbers ascend. Resolves when it is as durable as the mode promises; the body, which may be shared
+   * memory, stays as it is until then.
    *
    * @throws StorageError when the disk did not take it; the same group may be tried again.
    */
