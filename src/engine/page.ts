@@ -195,8 +195,7 @@ export class Page {
 
   #makeRoom(slabs: SlabAllocator, textBytes: number, records: number): void {
     const needed = this.textLength + textBytes + (this.count + records) * ENTRY_BYTES;
-    if (needed > this.blockBytes)
-      this.#move(slabs, Math.max(needed, 2 * this.blockBytes));
+    if (needed > this.blockBytes) this.#move(slabs, Math.max(needed, 2 * this.blockBytes));
   }
 
   #move(slabs: SlabAllocator, bytes: number): void {

@@ -32,12 +32,15 @@ function message<Schema extends z.ZodType, Shape extends ReplyShape>(row: Messag
 
 /** `fallback`, where given, stands for a missing or `null` timestamp. */
 const timestampOr = (fallback?: Timestamp) =>
-  z.unknown().transform((value, context) => {
-    const read = readTimestamp(value) ?? (value === undefined || value === null ? fallback : undefined);
-    if (read !== undefined) return read;
-    context.addIssue({ code: "custom", message: "a 64-bit integer" });
-    return z.NEVER;
-  });
+  z
+    .unknown()
+    .optional()
+    .transform((value, context) => {
+      const read = readTimestamp(value) ?? (value === undefined || value === null ? fallback : undefined);
+      if (read !== undefined) return read;
+      context.addIssue({ code: "custom", message: "a 64-bit integer" });
+      return z.NEVER;
+    });
 const timestamp = timestampOr();
 
 const text = z.string({ error: "a string" });
@@ -55,13 +58,16 @@ function optional<Schema extends z.ZodType, Default>(schema: Schema, fallback: D
 }
 
 /** A record's `data`: a string as it is, any other JSON value as its compact text. */
-const recordData = z.unknown().transform((value, context) => {
-  if (value === undefined) {
-    context.addIssue({ code: "custom", message: "a string or a JSON value" });
-    return z.NEVER;
-  }
-  return typeof value === "string" ? value : JSON.stringify(value);
-});
+const recordData = z
+  .unknown()
+  .optional()
+  .transform((value, context) => {
+    if (value === undefined) {
+      context.addIssue({ code: "custom", message: "a string or a JSON value" });
+      return z.NEVER;
+    }
+    return typeof value === "string" ? value : JSON.stringify(value);
+  });
 
 const object = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => z.object(shape, { error: "an object" });
 

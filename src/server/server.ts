@@ -77,6 +77,8 @@ export function startServer(options: ServerOptions): RunningServer {
     hostname: host,
     port,
     development: false,
+    // Without `development` Bun shares the port with whoever asks; two servers on one would each get half the clients.
+    reusePort: false,
     fetch: (request, self) => upgrade(parts, request, self),
     error(error) {
       log.bug(error, { type: "upgrade" });

@@ -108,7 +108,8 @@ export class Catalog {
 
   commitGroup(number: number, body: Uint8Array): void {
     if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
-    const packed = body.length < PACKED_BYTES_MIN ? undefined : Bun.zstdCompressSync(body, { level: ZSTD_LEVEL });
+    const packed =
+      body.length < PACKED_BYTES_MIN ? undefined : Bun.zstdCompressSync(body, { level: ZSTD_LEVEL });
     const isPacked = packed !== undefined && packed.length < body.length ? 1 : 0;
     // The body may be shared memory, which SQLite's binding does not take.
     const stored = packed !== undefined && isPacked === 1 ? packed : body.slice();

@@ -111,15 +111,43 @@ export class CollectionFiles {
   }
 }
 
-/** A file's rows: documents first, which the chunks refer to, then chunks, then key-values. */
+type Part = Omit<LoadedPortion, "isLast">;
+
+/** A file's rows in portions: a large collection in many, a small one in a single one, since each is a message. */
 function* portionsOf(file: CollectionFile): Generator<LoadedPortion, LoadedPortion> {
-  for (const documents of inPortions(file.documents()))
-    yield { documents, chunks: NO_CHUNKS, values: [], isLast: false };
-  for (const chunks of file.chunks(LOAD_PORTION_BYTES))
-    yield { documents: [], chunks, values: [], isLast: false };
-  for (const values of inPortions(file.values()))
-    yield { documents: [], chunks: NO_CHUNKS, values, isLast: false };
-  return { documents: [], chunks: NO_CHUNKS, values: [], isLast: true };
+  let held: Part = { documents: [], chunks: NO_CHUNKS, values: [] };
+  for (const part of partsOf(file)) {
+    if (isJoinable(held, part)) held = joinParts(held, part);
+    else {
+      yield { ...held, isLast: false };
+      held = part;
+    }
+  }
+  return { ...held, isLast: true };
+}
+
+/** Documents first, which the chunks refer to, then chunks, then key-values. */
+function* partsOf(file: CollectionFile): Iterable<Part> {
+  for (const documents of inPortions(file.documents())) yield { documents, chunks: NO_CHUNKS, values: [] };
+  for (const chunks of file.chunks(LOAD_PORTION_BYTES)) yield { documents: [], chunks, values: [] };
+  for (const values of inPortions(file.values())) yield { documents: [], chunks: NO_CHUNKS, values };
+}
+
+/** Whether the two hold rows of different kinds, so that each kind keeps its bound. */
+function isJoinable(a: Part, b: Part): boolean {
+  return (
+    (a.documents.length === 0 || b.documents.length === 0) &&
+    (a.chunks.columns.length === 0 || b.chunks.columns.length === 0) &&
+    (a.values.length === 0 || b.values.length === 0)
+  );
+}
+
+function joinParts(a: Part, b: Part): Part {
+  return {
+    documents: a.documents.length > 0 ? a.documents : b.documents,
+    chunks: a.chunks.columns.length > 0 ? a.chunks : b.chunks,
+    values: a.values.length > 0 ? a.values : b.values,
+  };
 }
 
 function* inPortions<Row>(rows: Iterable<Row>): Iterable<Row[]> {

@@ -127,9 +127,9 @@ describe("a request that can't be used", () => {
     await using server = new TestServer();
     await using client = await server.connect();
     await ask(client, "ins", record({ data: "x" }));
-    for (const query of [{ doc: "/(/" }, { where: "/(/" }, { filter: "/a{1,/" }, { doc: "/(?=a)/" }]) {
+    for (const query of [{ doc: "/(/" }, { where: "/(/" }, { filter: "/(?=a)/" }]) {
       const reply = JSON.parse(await ask(client, "qry", { col: "c", ts: 1, ...query }));
-      if (query.filter === undefined) expect(reply).toMatchObject({ id: "1", code: "bad_pattern" });
+      expect(reply).toMatchObject({ id: "1", code: "bad_pattern" });
     }
   });
 
@@ -204,18 +204,18 @@ describe("a frame that is no message", () => {
 });
 
 describe("a reply beyond the limit", () => {
-  test.each([{ replyBytesMax: 1000 }, { replyBytesMax: 1000, database: new MemoryDatabase({ replyBytesMax: 1000 }) }])(
-    "says to ask for less",
-    async (options) => {
-      await using server = new TestServer(options);
-      await using client = await server.connect();
-      // Beyond the limit in bytes, not in characters.
-      await ask(client, "ins", record({ data: "ü".repeat(600) }));
-      const error = "The reply would be larger than 1000 bytes: ask for less with from, to or limit";
-      expect(await ask(client, "qdoc", { col: "c", doc: "d" })).toBe(refused(error, "reply_too_large"));
-      expect(await ask(client, "qdoc", { col: "c", doc: "d", to: 0 })).toBe('{"id":"1","records":[]}');
-    },
-  );
+  test.each([
+    { replyBytesMax: 1000 },
+    { replyBytesMax: 1000, database: new MemoryDatabase({ replyBytesMax: 1000 }) },
+  ])("says to ask for less", async (options) => {
+    await using server = new TestServer(options);
+    await using client = await server.connect();
+    // Beyond the limit in bytes, not in characters.
+    await ask(client, "ins", record({ data: "ü".repeat(600) }));
+    const error = "The reply would be larger than 1000 bytes: ask for less with from, to or limit";
+    expect(await ask(client, "qdoc", { col: "c", doc: "d" })).toBe(refused(error, "reply_too_large"));
+    expect(await ask(client, "qdoc", { col: "c", doc: "d", to: 0 })).toBe('{"id":"1","records":[]}');
+  });
 });
 
 describe("a bug", () => {

@@ -45,8 +45,9 @@ function snapshot(directory: string): Record<string, string> {
   for (const name of readdirSync(directory, { recursive: true }) as string[]) {
     const path = join(directory, name);
     const isMarker = name.endsWith(".pid") || name.endsWith("-shm");
-    const bytes = statSync(path).isFile() && !isMarker ? readFileSync(path) : Buffer.alloc(0);
-    if (bytes.length > 0) files[name] = bytes.toBase64();
+    // An empty WAL comes and goes with whoever has the file open.
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isFile() && found.size > 0 && !isMarker) files[name] = readFileSync(path).toBase64();
   }
   return files;
 }

@@ -1,0 +1,83 @@
+import { expect, test } from "bun:test";
+import { DatabaseError } from "../../src/protocol/errors.ts";
+import { ReplyQueue } from "../../src/server/reply_queue.ts";
+
+/** A queue whose replies are taken as soon as they are ready, as a connection does. */
+function openQueue() {
+  const sent: string[] = [];
+  const queue: ReplyQueue = new ReplyQueue({
+    onReady: () => takeReady(),
+    toDatabaseError: (error) => new DatabaseError("storage_failed", String(error)),
+  });
+  const takeReady = (): void => {
+    while (queue.isReady) sent.push(queue.shift());
+  };
+  return { queue, sent };
+}
+
+test("a reply waits for those before it", async () => {
+  const { queue, sent } = openQueue();
+  const written = Promise.withResolvers<void>();
+  queue.addAfter(written.promise, '"a"', 10);
+  queue.add("b");
+  expect({ isReady: queue.isReady, length: queue.length, sent }).toEqual({
+    isReady: false,
+    length: 2,
+    sent: [],
+  });
+  written.resolve();
+  await written.promise;
+  expect(sent).toEqual(['{"id":"a"}', "b"]);
+  expect(queue.isEmpty).toBe(true);
+});
+
+test("promises that settle in another order do not change the order of replies", async () => {
+  const { queue, sent } = openQueue();
+  const [first, second, third] = [0, 1, 2].map(() => Promise.withResolvers<void>());
+  const answer = Promise.withResolvers<string>();
+  queue.addAfter(first!.promise, "1", 0);
+  queue.addAfter(second!.promise, "2", 0);
+  queue.addPromised(answer.promise);
+  queue.addAfter(third!.promise, "4", 0);
+  third!.resolve();
+  answer.resolve("3");
+  second!.reject("no");
+  await Promise.allSettled([third!.promise, answer.promise, second!.promise]);
+  expect(sent).toEqual([]);
+  first!.resolve();
+  await first!.promise;
+  expect(sent).toEqual(['{"id":1}', '{"id":2,"error":"no","code":"storage_failed"}', "3", '{"id":4}']);
+});
+
+test("a promise that has settled already is waited for like any other", async () => {
+  const { queue, sent } = openQueue();
+  const written = Promise.resolve();
+  for (const id of ["1", "2", "3"]) {
+    queue.addAfter(written, id, 0);
+    if (id === "2") await written;
+  }
+  await written;
+  expect(sent).toEqual(['{"id":1}', '{"id":2}', '{"id":3}']);
+});
+
+test("bytes are those of the requests and replies that wait", async () => {
+  const { queue } = openQueue();
+  const written = Promise.withResolvers<void>();
+  queue.addAfter(written.promise, '"a"', 100);
+  queue.add("four");
+  expect(queue.bytes).toBe(107);
+  written.resolve();
+  await written.promise;
+  expect(queue.bytes).toBe(0);
+});
+
+test("clear() leaves nothing to be sent", async () => {
+  const { queue, sent } = openQueue();
+  const written = Promise.withResolvers<void>();
+  queue.addAfter(written.promise, "1", 5);
+  queue.add("two");
+  queue.clear();
+  written.resolve();
+  await written.promise;
+  expect({ sent, bytes: queue.bytes, length: queue.length }).toEqual({ sent: [], bytes: 0, length: 0 });
+});
