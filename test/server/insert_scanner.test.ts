@@ -76,6 +76,11 @@ test.each<[string, string]>([
   ["one record", frameOf([reading])],
   ["no records", frameOf([])],
   ["many records", frameOf(Array.from({ length: 3000 }, (_, ts) => ({ ...reading, ts })))],
+  [
+    "blanks between everything",
+    frameOf([reading, reading]).replaceAll(",\\", " , \\").replaceAll(":", " : "),
+  ],
+  ["fields in any order, timestamp first", frameOf([{ col: "c", ts: -5, data: '"\\\n', doc: "d" }])],
   ["fields in any order", frameOf([{ col: "c", data: "", ts: -5, doc: "d" }])],
   ["white space in both JSONs", frameOf([reading, reading], 2)],
   [

@@ -1,0 +1,219 @@
+/**
+ * The fastest path of `ins`: records read straight from the escaped text in a message's `data`, in one pass.
+ *
+ * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
+ * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
+ * wants it; no byte is looked at twice. It takes the layout that JSON libraries write: timestamp before data, no white
+ * space but blanks, no escapes but those of quotes, backslashes and control characters in data. The rest is left to
+ * insert_scanner.ts, which undoes the escapes first.
+ *
+ * One function without calls in its loops, and constants where a name would have to be loaded: it is compiled once,
+ * soon, and small.
+ */
+import {
+  COLUMN_COLLECTION_START,
+  COLUMN_DOCUMENT_START,
+  COLUMN_TEXT_END,
+  COLUMN_TS_HIGH,
+  COLUMN_TS_LOW,
+  COLUMNS,
+  type InsertBatch,
+} from "../engine/insert_batch.ts";
+import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
+import { ESCAPES, readLongInteger } from "./json_bytes.ts";
+
+const NOT_TAKEN = -1;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const LETTER_A = 0x61;
+const LETTER_C = 0x63;
+const LETTER_D = 0x64;
+const LETTER_L = 0x6c;
+const LETTER_O = 0x6f;
+const LETTER_S = 0x73;
+const LETTER_T = 0x74;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const SPACE = 0x20;
+const SLASH = 0x2f;
+
+const SEEN_TS = 1;
+const SEEN_DOC = 2;
+const SEEN_DATA = 4;
+const SEEN_COL = 8;
+const SEEN_ALL = 15;
+/** So many digits are exact in a double, and so many can a 64-bit integer have. */
+const EXACT_DIGITS = 15;
+const DIGITS_MAX = 19;
+const TWO_32 = 0x1_0000_0000;
+
+const magnitude = { high: 0, low: 0 };
+
+/**
+ * Fills the batch with the records of the array that begins at a place, inside a JSON string.
+ *
+ * A zero must stand behind the frame. Text needs at most as much room as the frame has bytes: what surrounds a
+ * record's data is longer escaped than rendered.
+ *
+ * @returns where the string ends, behind its quote; -1 when this path does not take it: the batch is then void.
+ */
+export function scanEscapedRecords(
+  bytes: Uint8Array,
+  start: number,
+  size: number,
+  batch: InsertBatch,
+): number {
+  if (bytes[start] !== OPEN_BRACKET) return NOT_TAKEN;
+  batch.reserveText(size);
+  const text = batch.textBytes;
+  let length = batch.textLength;
+  let at = start + 1;
+  if (bytes[at] === CLOSE_BRACKET) return bytes[at + 1] === QUOTE ? at + 2 : NOT_TAKEN;
+  for (;;) {
+    batch.reserveColumns();
+    const { columns } = batch;
+    const row = batch.count * COLUMNS;
+    let seen = 0;
+    while (bytes[at] === SPACE) at++;
+    if (bytes[at] !== OPEN_BRACE) return NOT_TAKEN;
+    do {
+      at++;
+      while (bytes[at] === SPACE) at++;
+      if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE) return NOT_TAKEN;
+      const letter = bytes[at + 2];
+      let field = 0;
+      if (letter === LETTER_T) {
+        if (bytes[at + 3] !== LETTER_S) return NOT_TAKEN;
+        field = SEEN_TS;
+        at += 4;
+      } else if (letter === LETTER_C) {
+        if (bytes[at + 3] !== LETTER_O || bytes[at + 4] !== LETTER_L) return NOT_TAKEN;
+        field = SEEN_COL;
+        at += 5;
+      } else if (letter === LETTER_D && bytes[at + 3] === LETTER_O) {
+        if (bytes[at + 4] !== LETTER_C) return NOT_TAKEN;
+        field = SEEN_DOC;
+        at += 5;
+      } else if (letter === LETTER_D) {
+        if (bytes[at + 3] !== LETTER_A || bytes[at + 4] !== LETTER_T || bytes[at + 5] !== LETTER_A)
+          return NOT_TAKEN;
+        field = SEEN_DATA;
+        at += 6;
+      }
+      if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE || (seen & field) !== 0 || field === 0)
+        return NOT_TAKEN;
+      seen |= field;
+      at += 2;
+      while (bytes[at] === SPACE) at++;
+      if (bytes[at++] !== COLON) return NOT_TAKEN;
+      while (bytes[at] === SPACE) at++;
+
+      if (field === SEEN_TS) {
+        text[length] = COMMA;
+        text[length + 1] = OPEN_BRACE;
+        text[length + 2] = QUOTE;
+        text[length + 3] = LETTER_T;
+        text[length + 4] = LETTER_S;
+        text[length + 5] = QUOTE;
+        text[length + 6] = COLON;
+        length += 7;
+        const isNegative = bytes[at] === MINUS;
+        if (isNegative) text[length++] = bytes[at++] as number;
+        const firstDigit = at;
+        let value = 0;
+        for (;;) {
+          const byte = bytes[at] as number;
+          if (byte < ZERO || byte > ZERO + 9) break;
+          text[length++] = byte;
+          value = value * 10 + (byte - ZERO);
+          at++;
+        }
+        const digits = at - firstDigit;
+        const next = bytes[at];
+        if (digits === 0 || digits > DIGITS_MAX || (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE))
+          return NOT_TAKEN;
+        if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return NOT_TAKEN;
+        if (digits > EXACT_DIGITS) {
+          // The one number beyond these that is in range, -2^63, is left to the schema.
+          if (!readLongInteger(bytes, { start: firstDigit, end: at }, magnitude)) return NOT_TAKEN;
+          const { high, low } = magnitude;
+          columns[row + COLUMN_TS_HIGH] = !isNegative ? high : low === 0 ? -high : ~high;
+          columns[row + COLUMN_TS_LOW] = isNegative ? -low | 0 : low;
+        } else {
+          if (isNegative) value = -value;
+          columns[row + COLUMN_TS_HIGH] = Math.floor(value / TWO_32);
+          columns[row + COLUMN_TS_LOW] = value | 0;
+        }
+      } else {
+        if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE) return NOT_TAKEN;
+        at += 2;
+        if (field === SEEN_DATA) {
+          if ((seen & SEEN_TS) === 0) return NOT_TAKEN;
+          text[length] = COMMA;
+          text[length + 1] = QUOTE;
+          text[length + 2] = LETTER_D;
+          text[length + 3] = LETTER_A;
+          text[length + 4] = LETTER_T;
+          text[length + 5] = LETTER_A;
+          text[length + 6] = QUOTE;
+          text[length + 7] = COLON;
+          text[length + 8] = QUOTE;
+          length += 9;
+          for (;;) {
+            const byte = bytes[at++] as number;
+            if (byte !== BACKSLASH) {
+              if (byte < SPACE || byte === QUOTE) return NOT_TAKEN;
+              text[length++] = byte;
+              continue;
+            }
+            if (bytes[at] === QUOTE) break;
+            // `\\` and then `\"`, `\\` or a letter: an escape of the record's own, which stays one.
+            if (bytes[at] !== BACKSLASH) return NOT_TAKEN;
+            let escaped = bytes[at + 1] as number;
+            at += 2;
+            if (escaped === BACKSLASH) {
+              escaped = bytes[at++] as number;
+              if (escaped !== QUOTE && escaped !== BACKSLASH) return NOT_TAKEN;
+            } else if (escaped === QUOTE || escaped === SLASH || ESCAPES[escaped] === 0) return NOT_TAKEN;
+            text[length] = BACKSLASH;
+            text[length + 1] = escaped;
+            length += 2;
+          }
+          at++;
+          text[length] = QUOTE;
+          text[length + 1] = CLOSE_BRACE;
+          length += 2;
+        } else {
+          const nameStart = at;
+          for (;;) {
+            const byte = bytes[at] as number;
+            if (byte === BACKSLASH) break;
+            if (byte < SPACE || byte === QUOTE) return NOT_TAKEN;
+            at++;
+          }
+          if (bytes[at + 1] !== QUOTE || at === nameStart || at - nameStart > NAME_LENGTH_MAX)
+            return NOT_TAKEN;
+          const column = row + (field === SEEN_DOC ? COLUMN_DOCUMENT_START : COLUMN_COLLECTION_START);
+          columns[column] = nameStart;
+          columns[column + 1] = at;
+          at += 2;
+        }
+      }
+      while (bytes[at] === SPACE) at++;
+    } while (bytes[at] === COMMA);
+    if (bytes[at++] !== CLOSE_BRACE || seen !== SEEN_ALL) return NOT_TAKEN;
+    columns[row + COLUMN_TEXT_END] = length;
+    batch.count++;
+    while (bytes[at] === SPACE) at++;
+    if (bytes[at] === CLOSE_BRACKET) break;
+    if (bytes[at++] !== COMMA) return NOT_TAKEN;
+  }
+  batch.textLength = length;
+  return bytes[at + 1] === QUOTE ? at + 2 : NOT_TAKEN;
+}
