@@ -5,6 +5,7 @@ import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
 import { Name, NameTable } from "./name.ts";
+import type { CompiledPattern } from "./pattern_cache.ts";
 import { Series, type SeriesHost } from "./series.ts";
 
 /** What has changed since the last checkpoint. Deletions come before additions when it is applied. */
@@ -27,6 +28,11 @@ export class Changes {
   }
 }
 
+/** How many patterns' matching documents a collection remembers. */
+const MATCHES_MAX = 16;
+
+type Matches = { readonly version: number; readonly documents: readonly Series[] };
+
 export class Collection implements SeriesHost {
   readonly name: Name;
   readonly chunks: ChunkStore;
@@ -45,6 +51,9 @@ export class Collection implements SeriesHost {
   lastDocumentId = 0;
   lastChunkId = 0;
 
+  /** By pattern, in the order they were asked for. */
+  readonly #matches = new Map<string, Matches>();
+
   constructor({ name, chunks, isTracked }: { name: Name; chunks: ChunkStore; isTracked: boolean }) {
     this.name = name;
     this.chunks = chunks;
@@ -53,6 +62,18 @@ export class Collection implements SeriesHost {
 
   get isEmpty(): boolean {
     return this.documents.size === 0 && this.values.size === 0;
+  }
+
+  /** The documents whose names match a pattern. Polls repeat their pattern, so which these are is remembered. */
+  documentsMatching(source: string, pattern: CompiledPattern): readonly Series[] {
+    const { version } = this.documents;
+    const known = this.#matches.get(source);
+    if (known?.version === version) return known.documents;
+    const documents = this.documents.sorted().filter(({ name }) => pattern.test(name.text));
+    this.#matches.delete(source);
+    if (this.#matches.size >= MATCHES_MAX) this.#matches.delete(this.#matches.keys().next().value as string);
+    this.#matches.set(source, { version, documents });
+    return documents;
   }
 
   addDocument(name: string): Series {

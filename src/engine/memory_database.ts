@@ -179,17 +179,15 @@ export class MemoryDatabase implements Database {
   latest(query: Request<"qry">): string {
     const predicate = predicateOf(query, this.#patterns);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
-    const documents = this.#collections.get(query.col)?.documents;
+    const question = { at: query.ts, from, predicate };
     const reply = this.#reply;
     reply.clear();
     reply.byte(OPEN_BRACE);
-    const question = { at: query.ts, from, predicate };
-    if (documents !== undefined) {
-      for (const series of this.#matching(documents, query.doc)) {
-        const before = reply.length;
-        if (before > 1) reply.byte(COMMA);
-        if (!series.writeLatest(reply, question)) reply.length = before;
-      }
+    const collection = this.#collections.get(query.col);
+    for (const series of this.#documentsFor(collection, query.doc)) {
+      const before = reply.length;
+      if (before > 1) reply.byte(COMMA);
+      if (!series.writeLatest(reply, question)) reply.length = before;
     }
     reply.byte(CLOSE_BRACE);
     return reply.take();
@@ -267,16 +265,15 @@ export class MemoryDatabase implements Database {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
   }
 
-  *#matching(documents: NameTable<Series>, doc: string): Iterable<Series> {
+  /** The documents that a query names: all, one, or those that match a pattern; by name. */
+  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] {
     const pattern = readPattern(doc);
-    if (doc === "") yield* documents.sorted();
-    else if (pattern === undefined) {
-      const series = documents.get(doc);
-      if (series !== undefined) yield series;
-    } else {
-      const compiled = this.#patterns.get(pattern);
-      for (const series of documents.sorted()) if (compiled.test(series.name.text)) yield series;
-    }
+    const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
+    if (collection === undefined) return [];
+    if (compiled !== undefined) return collection.documentsMatching(doc, compiled);
+    if (doc === "") return collection.documents.sorted();
+    const series = collection.documents.get(doc);
+    return series === undefined ? [] : [series];
   }
 
   #write(command: Command): Written {

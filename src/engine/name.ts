@@ -71,6 +71,8 @@ const SLOTS_AT_FIRST = 8;
  */
 export class NameTable<Value extends Named> {
   size = 0;
+  /** Another number whenever a name has come or gone. */
+  version = 0;
 
   #slots: (Value | undefined)[] = new Array(SLOTS_AT_FIRST).fill(undefined);
   #sorted: Value[] = [];
@@ -108,6 +110,7 @@ export class NameTable<Value extends Named> {
     if ((this.size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
     this.#place(value);
     this.size++;
+    this.version++;
     this.#unsorted.push(value);
   }
 
@@ -128,6 +131,7 @@ export class NameTable<Value extends Named> {
     }
     slots[hole] = undefined;
     this.size--;
+    this.version++;
     this.#stale++;
     if (slots.length > SLOTS_AT_FIRST && this.size * 8 < slots.length) this.#resize(slots.length >> 1);
     if (this.#stale > this.size + 1024) this.#mergeSorted();

@@ -15,7 +15,10 @@ type RawJson = {
 const rawJson = JSON as unknown as RawJson;
 
 /** Only numbers of sixteen or more digits, or with an exponent of three, can lose anything. */
-const MAY_LOSE_DIGITS = /[0-9.]{16}|[eE][+-]?[0-9]{3}/;
+const MANY_DIGITS = /[0-9.]{16}/;
+const LONG_EXPONENT = /[0-9][eE][+-]?[0-9]{3}/;
+/** Two patterns: as one with an alternative they take three times as long. */
+const mayLoseDigits = (text: string): boolean => MANY_DIGITS.test(text) || LONG_EXPONENT.test(text);
 
 /**
  * Parses JSON text; numbers that a double cannot hold become RawNumbers.
@@ -23,7 +26,7 @@ const MAY_LOSE_DIGITS = /[0-9.]{16}|[eE][+-]?[0-9]{3}/;
  * @throws SyntaxError for what is not JSON; RangeError for nesting that exhausts the stack.
  */
 export function parseJson(text: string): unknown {
-  return MAY_LOSE_DIGITS.test(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
+  return mayLoseDigits(text) ? JSON.parse(text, keepDigits) : JSON.parse(text);
 }
 
 /** A number by its JSON text. */
@@ -34,7 +37,7 @@ export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRaw
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source;
   if (typeof value !== "number" || source === undefined) return value;
-  if (!MAY_LOSE_DIGITS.test(source)) return value;
+  if (!mayLoseDigits(source)) return value;
   // Beyond 2^53 even a number that prints the same may be another: its double only prints as few digits as tell it.
   const isExact = String(value) === source && (Number.isSafeInteger(value) || !Number.isInteger(value));
   return isExact ? value : rawNumber(source);
