@@ -35,7 +35,7 @@ export const ERRORS = {
     onWire: true,
   },
   too_large: {
-    meaning: "a name, record or count is beyond its limit",
+    meaning: "an API key is too long, or there are too many of them",
     httpStatus: 413,
     exitCode: 2,
     onWire: true,
@@ -49,12 +49,6 @@ export const ERRORS = {
   storage_failed: {
     meaning: "the disk did not take the write; it may be lost, and must be sent again",
     httpStatus: 507,
-    exitCode: 1,
-    onWire: true,
-  },
-  shutting_down: {
-    meaning: "the server is stopping and takes no more writes",
-    httpStatus: 503,
     exitCode: 1,
     onWire: true,
   },

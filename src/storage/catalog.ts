@@ -1,7 +1,7 @@
 /**
  * catalog.db: API keys, the list of collections, and the journal. Runs in a worker thread of its own.
  *
- *     meta        (id = 1, last_group)                        the newest group that was ever cut off
+ *     meta        (id = 1, last_group, collections)           the newest group that was cut off; how many are listed
  *     collections (name)                                      the inside of a JSON string
  *     api_keys    (digest, scope, sealed, checksum)
  *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts
@@ -32,8 +32,10 @@ const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
 
 const SCHEMA = `
-  CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 1), last_group INTEGER NOT NULL) STRICT;
-  INSERT INTO meta VALUES (1, 0);
+  CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1), last_group INTEGER NOT NULL, collections INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO meta VALUES (1, 0, 0);
   CREATE TABLE collections (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE api_keys (
     digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL
@@ -49,6 +51,7 @@ export type CatalogContents = {
   readonly lastGroup: number;
 };
 
+type MetaRow = { last_group: number; collections: number };
 type JournalRow = { number: number; is_packed: number; checksum: number; body: Uint8Array };
 type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksum: number };
 
@@ -73,14 +76,19 @@ export class Catalog {
 
   contents(): CatalogContents {
     return this.#explaining(() => {
-      const meta = this.#database.query("SELECT last_group FROM meta").get() as { last_group: number } | null;
-      if (meta === null) throw damagedFile(this.#file, "its meta table is empty");
+      const meta = this.#meta();
       const last = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
         number: number | null;
       };
       const names = this.#database.query("SELECT name FROM collections ORDER BY name").all() as {
         name: string;
       }[];
+      if (names.length !== meta.collections) {
+        throw damagedFile(
+          this.#file,
+          `it should list ${meta.collections} collections, and lists ${names.length}`,
+        );
+      }
       return {
         apiKeys: this.#apiKeys(),
         collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
@@ -94,12 +102,18 @@ export class Catalog {
     return this.#explaining(() => {
       const groups: { number: number; body: Uint8Array }[] = [];
       let bytes = 0;
-      for (const row of this.#database
+      // Numbers have no gaps: a group that is missing is noticed.
+      let expected = Math.max(after, this.#meta().last_group) + 1;
+      const rows = this.#database
         .query("SELECT * FROM journal WHERE number > ? ORDER BY number")
-        .iterate(after)) {
-        const body = this.#readGroup(row as JournalRow);
+        .iterate(after);
+      for (const each of rows) {
+        const row = each as JournalRow;
+        if (row.number !== expected++)
+          throw damagedFile(this.#file, `group ${expected - 1} of the journal is missing`);
+        const body = this.#readGroup(row);
         bytes += body.length;
-        groups.push({ number: (row as JournalRow).number, body });
+        groups.push({ number: row.number, body });
         if (bytes > GROUPS_BYTES) break;
       }
       return groups;
@@ -121,26 +135,30 @@ export class Catalog {
     this.#isSynced = false;
   }
 
-  /** Deletes some of the groups up to a number; returns whether there are more. */
+  /** Deletes the oldest groups up to a number, so many at a time; returns whether there are more. */
   cutJournal(upTo: number): boolean {
-    return this.#explaining(() => {
-      const { changes } = this.#database
-        .query("DELETE FROM journal WHERE number IN (SELECT number FROM journal WHERE number <= ? LIMIT ?)")
-        .run(upTo, CUT_ROWS);
-      if (changes === CUT_ROWS) return true;
-      this.#database.query("UPDATE meta SET last_group = max(last_group, ?)").run(upTo);
-      return false;
-    });
-  }
-
-  addCollection(name: string): void {
-    this.#durably(() =>
-      this.#database.query("INSERT OR IGNORE INTO collections VALUES (?)").run(escapeText(name)),
+    return this.#explaining(() =>
+      this.#database.transaction(() => {
+        const oldest = this.#database
+          .query(
+            "SELECT max(number) AS last, count(*) AS count FROM (SELECT number FROM journal WHERE number <= ? ORDER BY number LIMIT ?)",
+          )
+          .get(upTo, CUT_ROWS) as { last: number | null; count: number };
+        const isMore = oldest.count === CUT_ROWS;
+        const last = isMore && oldest.last !== null ? oldest.last : upTo;
+        this.#database.query("DELETE FROM journal WHERE number <= ?").run(last);
+        this.#database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
+        return isMore;
+      })(),
     );
   }
 
+  addCollection(name: string): void {
+    this.#changeList("INSERT OR IGNORE INTO collections VALUES (?)", name);
+  }
+
   removeCollection(name: string): void {
-    this.#durably(() => this.#database.query("DELETE FROM collections WHERE name = ?").run(escapeText(name)));
+    this.#changeList("DELETE FROM collections WHERE name = ?", name);
   }
 
   putApiKey({ digest, scope, sealed }: StoredApiKey): void {
@@ -160,6 +178,21 @@ export class Catalog {
     clearInterval(this.#timer);
     if (this.#walHandle !== undefined) closeSync(this.#walHandle);
     this.#database.close();
+  }
+
+  #meta(): MetaRow {
+    const meta = this.#database.query("SELECT last_group, collections FROM meta").get() as MetaRow | null;
+    if (meta === null) throw damagedFile(this.#file, "its meta table is empty");
+    return meta;
+  }
+
+  #changeList(statement: string, name: string): void {
+    this.#durably(
+      this.#database.transaction(() => {
+        this.#database.query(statement).run(escapeText(name));
+        this.#database.run("UPDATE meta SET collections = (SELECT count(*) FROM collections)");
+      }),
+    );
   }
 
   /** What changes here is rare and must not be lost: it waits for the disk in every mode. */

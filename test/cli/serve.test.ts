@@ -231,7 +231,9 @@ describe("the start", () => {
 
   test("is refused on a port in use, and ends with 1", async () => {
     using folder = new TemporaryFolder();
-    await using server = await ServerProcess.start();
+    // Asked for by its number: a socket on any free port is never shared, so it would not show a server that shares.
+    const port = freePort();
+    await using server = await ServerProcess.start({ args: ["--port", String(port)] });
     const args = ["serve", "--port", String(server.port), "--data", folder.join("data")];
     const { exitCode, stderr } = await runProgram(args, { env: { FLUXIONDB_SECRET_KEY: SECRET_KEY } });
     expect(stderr).toContain(
@@ -376,3 +378,10 @@ describe("the log", () => {
     for (const key of [SECRET_KEY, "the-added-key", "a-wrong-key"]) expect(server.output).not.toContain(key);
   });
 });
+
+/** A port that nobody listens on just now. */
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
+}

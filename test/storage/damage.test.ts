@@ -166,6 +166,22 @@ test.each<Damage>([
   expect(snapshot(world.directory)).toEqual(before);
 });
 
+test("a collection that is missing in the list is noticed", async () => {
+  await using world = await savedWorld();
+  edit(join(world.directory, "catalog.db"), "DELETE FROM collections WHERE name = 'a'");
+  await expect(world.open()).rejects.toThrow("it should list 2 collections, and lists 1");
+});
+
+test("a group that is missing in the journal is noticed, at its beginning and inside", async () => {
+  for (const number of [1, 2]) {
+    await using world = await World.open();
+    for (let group = 0; group < 3; group++) await insert(world.database, "a", group * 10);
+    await world.crash();
+    edit(join(world.directory, "catalog.db"), `DELETE FROM journal WHERE number = ${number}`);
+    await expect(world.open()).rejects.toThrow(`group ${number} of the journal is missing`);
+  }
+});
+
 test("files swapped between collections are noticed", async () => {
   await using world = await savedWorld();
   renameSync(fileOf(world, "a"), fileOf(world, "x"));
