@@ -21,6 +21,8 @@ export const COLUMNS = 7;
 const RECORDS_AT_FIRST = 1024;
 const TEXT_BYTES_AT_FIRST = 256 * 1024;
 const NAME_BYTES_AT_FIRST = 16 * 1024;
+/** Text that one large frame made grow beyond this is not kept. */
+const TEXT_BYTES_KEPT = 4 * 1024 * 1024;
 
 export class InsertBatch {
   /** How many records there are. */
@@ -47,6 +49,7 @@ export class InsertBatch {
     this.textLength = 0;
     this.#ownNames.length = 0;
     this.names = this.#ownNames.bytes;
+    if (this.text.length > TEXT_BYTES_KEPT) this.#useText(Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST));
   }
 
   /** Makes room for `bytes` more of text; `text` may be another buffer afterwards. */
@@ -55,8 +58,7 @@ export class InsertBatch {
     if (needed <= this.text.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.text.length * 2));
     this.text.copy(larger, 0, 0, this.textLength);
-    this.text = larger;
-    this.textBytes = new Uint8Array(larger.buffer);
+    this.#useText(larger);
   }
 
   /** Makes room for one more record's columns; `columns` may be another array afterwards. */
@@ -83,6 +85,11 @@ export class InsertBatch {
     this.textLength += this.text.write(text, this.textLength);
     columns[row + COLUMN_TEXT_END] = this.textLength;
     this.count++;
+  }
+
+  #useText(text: Buffer): void {
+    this.text = text;
+    this.textBytes = new Uint8Array(text.buffer);
   }
 
   #addName(name: string): number {
