@@ -6,68 +6,15 @@ import fc from "fast-check";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
-import { compareWhole, runCommand } from "../engine/harness.ts";
+import { compareWhole } from "../engine/harness.ts";
 import { ModelDatabase } from "../engine/model.ts";
+import { runCommands, runSteps, step } from "./steps.ts";
 import { World } from "./world.ts";
 
-type Step =
-  | { type: "checkpoint" | "start checkpoint" | "crash" | "restart" }
-  | { type: "commands"; commands: ModelCommand[] };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc
-      .array(command, { minLength: 1, maxLength: 8 })
-      .map((commands) => ({ type: "commands" as const, commands })),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.constantFrom({ type: "checkpoint" as const }, { type: "start checkpoint" as const }),
-  },
-  { weight: 2, arbitrary: fc.constantFrom({ type: "crash" as const }, { type: "restart" as const }) },
-);
-
-async function runCommands(
-  world: World,
-  model: ModelDatabase,
-  commands: readonly ModelCommand[],
-): Promise<void> {
-  // Groups are committed in order: when the last command is, all are.
-  let last: Promise<void> | undefined;
-  for (const each of commands) last = runCommand(each, world.database, model) ?? last;
-  await last;
-}
-
 test("after any restarts, crashes and checkpoints the database is what the model is", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), async (steps) => {
-      await using world = await World.open();
-      const model = new ModelDatabase();
-      let checkpoint: Promise<unknown> | undefined;
-      for (const each of steps) {
-        if (each.type === "commands") await runCommands(world, model, each.commands);
-        else if (each.type === "start checkpoint")
-          checkpoint ??= world.database
-            .checkpoint()
-            .finally(() => (checkpoint = undefined))
-            .catch(() => {});
-        else if (each.type === "checkpoint") await (checkpoint ?? world.database.checkpoint());
-        else {
-          if (each.type === "crash") await world.crash();
-          await checkpoint;
-          if (each.type === "restart") await world.close();
-          await world.open();
-          compareWhole(world.database, model);
-        }
-      }
-      await checkpoint;
-      await world.crash();
-      await world.open();
-      compareWhole(world.database, model);
-    }),
-    { numRuns: 60 },
-  );
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), runSteps), {
+    numRuns: 60,
+  });
 }, 180_000);
 
 /** The storage until a number of calls that write were made; then everything ends, as in a crash. */

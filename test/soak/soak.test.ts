@@ -1,0 +1,53 @@
+/**
+ * One round of the soak, which `npm run soak` repeats with one seed after another; without a seed there is nothing to do.
+ */
+import { describe, test } from "bun:test";
+import fc from "fast-check";
+import { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { DURABILITIES } from "../../src/storage/storage.ts";
+import { runCrashRounds } from "../e2e/crash_round.ts";
+import { command } from "../engine/commands.ts";
+import { compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
+import { ModelDatabase } from "../engine/model.ts";
+import { runSteps, step } from "../storage/steps.ts";
+
+const SEED = process.env.FLUXIONDB_SOAK_SEED;
+const seed = Number(SEED);
+const TIMEOUT_MS = 600_000;
+
+describe.skipIf(SEED === undefined)("soak", () => {
+  test(
+    "model: long runs of random commands leave the same database as a sorted map",
+    () => {
+      fc.assert(
+        fc.property(fc.array(command, { minLength: 1, maxLength: 400 }), (commands) => {
+          const database = new MemoryDatabase({ chunks: SMALL_CHUNKS });
+          const model = new ModelDatabase();
+          for (const each of commands) runCommand(each, database, model);
+          compareWhole(database, model);
+        }),
+        { seed, numRuns: 2000 },
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "storage: after any restarts, crashes and checkpoints the database is what the model is",
+    async () => {
+      await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 40 }), runSteps), {
+        seed,
+        numRuns: 60,
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  test.each([...DURABILITIES])(
+    "crash: with durability %s a killed server keeps its promise",
+    async (durability) => {
+      await runCrashRounds(durability, { seed, rounds: 15 });
+    },
+    TIMEOUT_MS,
+  );
+});
