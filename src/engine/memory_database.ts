@@ -4,6 +4,7 @@
  * Memory is changed first and at once; the journal and the checkpoints follow. Every call runs to its end in one turn
  * of the event loop, so there is nothing to lock.
  */
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "../protocol/ascii.ts";
 import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
@@ -44,12 +45,6 @@ export type MemoryDatabaseOptions = {
 type IsNewFor = (collection: Collection) => boolean;
 export type DatabaseCounts = { collections: number; documents: number; records: number };
 
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const COMMA = 0x2c;
-const QUOTE = 0x22;
 const EMPTY_TEXT = '""';
 
 export class MemoryDatabase implements Database {

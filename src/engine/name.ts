@@ -5,10 +5,8 @@
  * which is how it arrives and how it is sent. These bytes are canonical (what JSON.stringify makes, in UTF-8), so two
  * names are equal exactly when their bytes are.
  */
+import { BACKSLASH, QUOTE } from "../protocol/ascii.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
-
-const BACKSLASH = 0x5c;
-const QUOTE = 0x22;
 
 export class Name {
   readonly text: string;

@@ -6,6 +6,7 @@
  * in what stands around `data`, or begin inside an escape (`n` in `\n`); such hits are not counted. Patterns get each
  * record's text, unescaped.
  */
+import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import type { Page } from "./page.ts";
 import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
@@ -114,8 +115,6 @@ class LiteralTest implements Test {
   }
 }
 
-const BACKSLASH = 0x5c;
-const LETTER_U = 0x75;
 /** The longest escape, `\u0000`, less its first byte. */
 const ESCAPE_REST_BYTES = 5;
 

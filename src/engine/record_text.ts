@@ -1,6 +1,7 @@
 /**
  * A record's text as it lies in pages, chunks and the journal: `,{"ts":INTEGER,"data":"…"}`.
  */
+import { COMMA, MINUS, ZERO } from "../protocol/ascii.ts";
 
 /** What stands before the timestamp, `,{"ts":`. */
 export const RECORD_HEAD_BYTES = 7;
@@ -9,9 +10,6 @@ export const DATA_HEAD_BYTES = 9;
 /** What stands after the data, `"}`. */
 export const DATA_TAIL_BYTES = 2;
 
-const MINUS = 0x2d;
-const ZERO = 0x30;
-const COMMA = 0x2c;
 /** So many digits are exact in a double. */
 const EXACT_DIGITS = 15;
 const TWO_32 = 0x1_0000_0000;

@@ -5,6 +5,7 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
+import { COLON, QUOTE } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -335,9 +336,6 @@ export class Series {
 function lastOf(chunk: Chunk): Timestamp {
   return { high: chunk.lastHigh, low: chunk.lastLow };
 }
-
-const QUOTE = 0x22;
-const COLON = 0x3a;
 
 function isBefore(high: number, low: number, other: Timestamp): boolean {
   return high < other.high || (high === other.high && low >>> 0 < other.low >>> 0);

@@ -10,6 +10,7 @@
  * rendered text wants it, so the second pass only has to find where it ends. The loops run over plain Uint8Arrays: on
  * a Buffer they take a third longer.
  */
+
 import {
   COLUMN_COLLECTION_START,
   COLUMN_DOCUMENT_START,
@@ -19,12 +20,36 @@ import {
   COLUMNS,
   type InsertBatch,
 } from "../engine/insert_batch.ts";
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  LETTER_A,
+  LETTER_C,
+  LETTER_D,
+  LETTER_E,
+  LETTER_I,
+  LETTER_L,
+  LETTER_N,
+  LETTER_O,
+  LETTER_P,
+  LETTER_S,
+  LETTER_T,
+  LETTER_U,
+  LETTER_Y,
+  MINUS,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  SLASH,
+  SPACE,
+  ZERO,
+} from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { scanEscapedRecords } from "./escaped_scanner.ts";
 import {
-  BACKSLASH,
-  COLON,
-  COMMA,
   ESCAPES,
   readHex,
   readLongInteger,
@@ -36,27 +61,6 @@ import {
 
 const NOT_TAKEN = -1;
 
-const QUOTE = 0x22;
-const MINUS = 0x2d;
-const ZERO = 0x30;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const LETTER_A = 0x61;
-const LETTER_C = 0x63;
-const LETTER_D = 0x64;
-const LETTER_E = 0x65;
-const LETTER_I = 0x69;
-const LETTER_L = 0x6c;
-const LETTER_N = 0x6e;
-const LETTER_O = 0x6f;
-const LETTER_P = 0x70;
-const LETTER_S = 0x73;
-const LETTER_T = 0x74;
-const LETTER_U = 0x75;
-const LETTER_Y = 0x79;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-
 const SEEN_TS = 1;
 const SEEN_DOC = 2;
 const SEEN_DATA = 4;
@@ -65,8 +69,6 @@ const SEEN_ALL = 15;
 
 /** All that a record's text has beside its data: `,{"ts":`, at most 20 characters, `,"data":"` and `"}`. */
 const AROUND_DATA_BYTES = 7 + 20 + 9 + 2;
-const SLASH = 0x2f;
-const SPACE = 0x20;
 /** So many digits are exact in a double, and so many can a 64-bit integer have. */
 const EXACT_DIGITS = 15;
 const DIGITS_MAX = 19;

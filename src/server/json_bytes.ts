@@ -1,15 +1,8 @@
 /**
  * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
  */
+import { BACKSLASH, COLON, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
 
-export const COMMA = 0x2c;
-export const COLON = 0x3a;
-export const BACKSLASH = 0x5c;
-const QUOTE = 0x22;
-const SPACE = 0x20;
-const ZERO = 0x30;
-const LETTER_A = 0x61;
-const LETTER_U = 0x75;
 const TWO_32 = 0x1_0000_0000;
 const BYTES_AT_FIRST = 256 * 1024;
 /** Buffers that one large frame made grow beyond this are not kept. */

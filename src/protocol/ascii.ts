@@ -1,0 +1,28 @@
+/**
+ * The ASCII characters that JSON is made of, as bytes.
+ */
+export const SPACE = 0x20;
+export const QUOTE = 0x22;
+export const COMMA = 0x2c;
+export const MINUS = 0x2d;
+export const SLASH = 0x2f;
+export const ZERO = 0x30;
+export const COLON = 0x3a;
+export const OPEN_BRACKET = 0x5b;
+export const BACKSLASH = 0x5c;
+export const CLOSE_BRACKET = 0x5d;
+export const LETTER_A = 0x61;
+export const LETTER_C = 0x63;
+export const LETTER_D = 0x64;
+export const LETTER_E = 0x65;
+export const LETTER_I = 0x69;
+export const LETTER_L = 0x6c;
+export const LETTER_N = 0x6e;
+export const LETTER_O = 0x6f;
+export const LETTER_P = 0x70;
+export const LETTER_S = 0x73;
+export const LETTER_T = 0x74;
+export const LETTER_U = 0x75;
+export const LETTER_Y = 0x79;
+export const OPEN_BRACE = 0x7b;
+export const CLOSE_BRACE = 0x7d;
