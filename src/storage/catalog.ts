@@ -208,13 +208,26 @@ export class Catalog {
   }
 
   #sync(): void {
+    if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
     if (this.#isSynced) return;
     this.#isSynced = true;
     this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
     fdatasync(this.#walHandle, (error) => {
-      this.#syncFailure = error ?? undefined;
-      if (error) this.#isSynced = false;
+      if (error) this.#syncFailure = error;
     });
+  }
+
+  /**
+   * The system forgets what it could not write once it has said so, and says that all is well the next time. So after
+   * a failure everything goes to the disk by another way: out of the WAL into the database, and synced there.
+   */
+  #recoverFromSyncFailure(): void {
+    try {
+      this.#durably(() => this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get());
+      this.#syncFailure = undefined;
+    } catch (error) {
+      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   #readGroup({ number, is_packed, checksum, body }: JournalRow): Uint8Array {
