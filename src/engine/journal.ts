@@ -24,6 +24,8 @@ const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that one large group made grow beyond this is not kept. */
 const BYTES_KEPT = 8 * 1024 * 1024;
 const RETRY_MS = 1000;
+/** A stream of writes that never pauses is cut into groups of about this many turns of the event loop. */
+const GATHERING_TURNS_MAX = 16;
 
 type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup">;
 
@@ -140,15 +142,29 @@ export class Journal {
 
   #waitForCommit(): Promise<void> {
     this.#gathering ??= Promise.withResolvers<void>();
-    // At the end of this turn of the event loop, so that all frames of one read share a group.
-    if (!this.#isScheduled && this.#writing === undefined) {
-      this.#isScheduled = true;
-      setImmediate(() => {
+    if (this.#writing === undefined) this.#schedule();
+    return this.#gathering.promise;
+  }
+
+  /**
+   * Hands the group over when a turn of the event loop has brought nothing more. So it holds all that clients have sent
+   * before they wait: waking the other thread costs as much as a hundred records, and a quiet turn next to nothing.
+   */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    let turnsLeft = GATHERING_TURNS_MAX;
+    let lengthBefore = this.#length;
+    const look = (): void => {
+      if (this.#length > lengthBefore && turnsLeft-- > 0) {
+        lengthBefore = this.#length;
+        setImmediate(look);
+      } else {
         this.#isScheduled = false;
         this.#handOver();
-      });
-    }
-    return this.#gathering.promise;
+      }
+    };
+    setImmediate(look);
   }
 
   #handOver(): void {
@@ -189,7 +205,7 @@ export class Journal {
     this.#failure = undefined;
     this.#writing = undefined;
     waiting?.resolve();
-    this.#handOver();
+    if (this.#length > 0) this.#schedule();
   }
 }
 
