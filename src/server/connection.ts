@@ -33,6 +33,11 @@ export type ConnectionEvents = {
   dropped(connection: Connection): void;
 };
 
+/** What the last ping holds, and its pong: Bun's own pings, and the pongs that some clients send unasked, hold nothing. */
+const LAST_PING = "last";
+/** A client that does not answer the last ping is not waited for longer than this: it may be gone without a word. */
+const PONG_WAIT_MS = 2000;
+
 export class Connection {
   readonly apiKey: ApiKey;
   readonly name: string | null;
@@ -48,6 +53,10 @@ export class Connection {
   /** Whether the client lags behind in reading. */
   #isBehind = false;
   #isStopping = false;
+  /** When the last ping was sent. */
+  #pingedAtMs: number | undefined;
+  /** Whether the client has answered it, and so has read all replies. */
+  #hasReadAll = false;
   #closing: { code: number; reason: string } | undefined;
 
   constructor({ apiKey, name, ip, connectedAtMs, events }: ConnectionOptions) {
@@ -73,10 +82,25 @@ export class Connection {
     this.#heldBack = new Queue();
   }
 
-  /** Whether all that came in is answered, and the network has taken all answers. */
-  get isIdle(): boolean {
+  /**
+   * Whether a stopping server may close it: all that came in is answered, and the client has read all answers, or has
+   * not said so in time. The first call that finds all answered asks it.
+   *
+   * That the network has taken the answers is not enough: a socket that is closed over frames nobody has read resets
+   * the connection, and what the client has not read by then is lost.
+   */
+  isDone(nowMs: number): boolean {
     const unsent = this.#socket?.getBufferedAmount() ?? 0;
-    return this.#waiting.isEmpty && this.#heldBack.length === 0 && unsent === 0;
+    if (!this.#waiting.isEmpty || this.#heldBack.length > 0 || unsent > 0) return false;
+    if (this.#pingedAtMs === undefined) {
+      this.#pingedAtMs = nowMs;
+      this.#socket?.ping(LAST_PING);
+    }
+    return this.#hasReadAll || nowMs - this.#pingedAtMs >= PONG_WAIT_MS;
+  }
+
+  ponged(payload: Buffer): void {
+    if (payload.toString("latin1") === LAST_PING) this.#hasReadAll = true;
   }
 
   receive(frame: Frame): void {

@@ -17,7 +17,7 @@ type Entry = {
   /** The request's id as JSON; only a reply that can fail needs it. */
   readonly id: string;
   text: string;
-  readonly bytes: number;
+  bytes: number;
 };
 
 export type ReplyQueueOptions = {
@@ -70,12 +70,16 @@ export class ReplyQueue {
     this.#push({ gate, id, text: okReply(id), bytes: requestBytes + id.length });
   }
 
-  /** A reply whose text is still to come; the promise must not reject. */
+  /** A reply whose text is still to come, and counts from then on; the promise must not reject. */
   addPromised(reply: Promise<string>): void {
     const gate: Gate = { isOpen: false, error: undefined };
     const entry: Entry = { gate, id: "", text: "", bytes: 0 };
     void reply.then((text) => {
+      // Cleared meanwhile: until it is settled, a promised reply is in the queue.
+      if (this.isEmpty) return;
       entry.text = text;
+      entry.bytes = text.length;
+      this.#bytes += text.length;
       this.#open(gate);
     });
     this.#push(entry);

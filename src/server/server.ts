@@ -54,6 +54,8 @@ const CLOSE_INTERNAL = 1011;
 const STOP_POLL_MS = 5;
 /** A client that does not read its last replies is not waited for longer than this. */
 const STOP_WAIT_MS = 10_000;
+/** An HTTP request that is half sent is not waited for longer than this. */
+const STOP_HTTP_WAIT_MS = 100;
 /** What Bun takes at most. */
 const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 
@@ -140,6 +142,9 @@ function socketHandlers({ options, connections }: Parts): Bun.WebSocketHandler<C
     drain(socket: Socket) {
       socket.data.drained();
     },
+    pong(socket: Socket, payload: Buffer) {
+      socket.data.ponged(payload);
+    },
     close(socket: Socket, code: number) {
       const connection = socket.data;
       connection.closed();
@@ -158,7 +163,7 @@ async function stop(parts: Parts, server: Server<Connection>): Promise<void> {
   const { connections, options } = parts;
   parts.isStopping = true;
   // Without an argument, Bun closes the listener and leaves connections open.
-  void server.stop();
+  const closed = server.stop();
   // What has arrived by now is handled in the turn of the event loop that this gives it.
   await Bun.sleep(STOP_POLL_MS);
   for (const connection of connections) connection.stopReading();
@@ -166,10 +171,16 @@ async function stop(parts: Parts, server: Server<Connection>): Promise<void> {
   // Closed each as soon as it can be, so that nobody waits for a client that does not read.
   for (;;) {
     for (const connection of [...connections]) {
-      if (connection.isIdle) connection.closeNow(CLOSE_GOING_AWAY, "Server stopping");
+      if (connection.isDone(options.nowMs())) connection.closeNow(CLOSE_GOING_AWAY, "Server stopping");
     }
     if (connections.size === 0 || options.nowMs() >= until) break;
     await Bun.sleep(STOP_POLL_MS);
   }
-  await server.stop(true);
+  // By force only when something is left: it would also cut off those that are just reading that they are closed.
+  const isClosed = connections.size === 0 && (await isSettledWithin(closed, STOP_HTTP_WAIT_MS));
+  if (!isClosed) await server.stop(true);
+}
+
+function isSettledWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  return Promise.race([promise.then(() => true), Bun.sleep(ms).then(() => false)]);
 }

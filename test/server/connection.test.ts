@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { DatabaseError } from "../../src/protocol/errors.ts";
-import { WAITING_REPLIES_MAX } from "../../src/protocol/limits.ts";
+import { WAITING_REPLIES_MAX, WAITING_REPLY_BYTES_MAX } from "../../src/protocol/limits.ts";
 import type { TestClient } from "../support/test_client.ts";
 import { DelayedDatabase } from "./delayed_database.ts";
 import { RawClient } from "./raw_client.ts";
@@ -168,6 +168,48 @@ describe("pipelined requests", () => {
       database.commit();
       for (; answered < called; answered++) expect(await client.next()).toBe(ok(String(answered)));
     }
+  });
+
+  test("beyond the limit of waiting bytes are read when there is room again", async () => {
+    const database = new DelayedDatabase();
+    await using server = new TestServer({ database });
+    await using client = await server.connect();
+    const value = "v".repeat(1_000_000);
+    const set = (id: number): string => frameOf("sval", { col: "c", key: "k", value }, String(id));
+    // One more than the limit holds is taken: only then is it passed.
+    const taken = Math.ceil(WAITING_REPLY_BYTES_MAX / set(0).length);
+    const count = 3 * taken;
+    for (let id = 0; id < count; id++) client.send(set(id));
+    for (let answered = 0; answered < count; answered += taken) {
+      await database.called(answered + taken);
+      // Each of these turns of the event loop could have taken more.
+      await using other = await server.connect({ key: KEYS.readonly });
+      for (let turn = 0; turn < 20; turn++) await ask(other, "conn", {});
+      expect(database.callCount).toBe(answered + taken);
+      database.commit();
+      for (let id = answered; id < answered + taken; id++) expect(await client.next()).toBe(ok(String(id)));
+    }
+  });
+
+  test("are not read while promised answers fill what may wait", async () => {
+    const database = new DelayedDatabase();
+    await using server = new TestServer({ database });
+    await using client = await server.connect();
+    client.send(insert("w"));
+    client.send(frameOf("cols", {}, "a"));
+    await database.called(2);
+    database.answer(JSON.stringify(["x".repeat(WAITING_REPLY_BYTES_MAX)]));
+    // The first of these finds that too much waits.
+    for (const id of ["b", "c"]) {
+      client.send(frameOf("gkeys", { col: "c" }, id));
+      await using other = await server.connect({ key: KEYS.readonly });
+      for (let turn = 0; turn < 20; turn++) await ask(other, "conn", {});
+    }
+    expect(database.callCount).toBe(3);
+    database.commit();
+    expect(await client.next()).toBe(ok("w"));
+    expect((await client.next()).length).toBeGreaterThan(WAITING_REPLY_BYTES_MAX);
+    expect(await take(client, 2)).toEqual(['{"id":"b","keys":[]}', '{"id":"c","keys":[]}']);
   });
 });
 

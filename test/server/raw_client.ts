@@ -5,6 +5,8 @@ import { connect, type Socket } from "node:net";
 
 const OPCODE_TEXT = 1;
 const OPCODE_CLOSE = 8;
+const OPCODE_PING = 9;
+const OPCODE_PONG = 10;
 const HANDSHAKE_END = "\r\n\r\n";
 
 export class RawClient implements AsyncDisposable {
@@ -48,7 +50,7 @@ export class RawClient implements AsyncDisposable {
 
   /** Sends text frames in one write. */
   send(frames: readonly string[]): void {
-    this.#socket.write(Buffer.concat(frames.map(encodeFrame)));
+    this.#socket.write(Buffer.concat(frames.map(encodeText)));
   }
 
   /** Reads the next text frame, or the close frame as its code; the socket is read from only meanwhile. */
@@ -60,6 +62,7 @@ export class RawClient implements AsyncDisposable {
       this.#drop(start + length);
       if (opcode === OPCODE_TEXT) return payload.toString("utf8");
       if (opcode === OPCODE_CLOSE) return payload.readUInt16BE(0);
+      if (opcode === OPCODE_PING) this.#socket.write(encodePong(payload));
     }
   }
 
@@ -97,12 +100,22 @@ export class RawClient implements AsyncDisposable {
   }
 }
 
+const FINAL = 0x80;
+const MASKED = 0x80;
+/** In place of a length: the length follows in two bytes. */
+const LENGTH_16_BITS = 126;
+
 /** Masked with zeros, which leaves the payload as it is. */
-function encodeFrame(text: string): Buffer {
+function encodeText(text: string): Buffer {
   const payload = Buffer.from(text);
   const head = Buffer.alloc(8);
-  head[0] = 0x80 | OPCODE_TEXT;
-  head[1] = 0x80 | 126;
+  head[0] = FINAL | OPCODE_TEXT;
+  head[1] = MASKED | LENGTH_16_BITS;
   head.writeUInt16BE(payload.length, 2);
   return Buffer.concat([head, payload]);
+}
+
+function encodePong(payload: Buffer): Buffer {
+  const mask = Buffer.alloc(4);
+  return Buffer.concat([Buffer.of(FINAL | OPCODE_PONG, MASKED | payload.length), mask, payload]);
 }

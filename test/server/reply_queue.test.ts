@@ -71,6 +71,31 @@ test("bytes are those of the requests and replies that wait", async () => {
   expect(queue.bytes).toBe(0);
 });
 
+test("bytes are those of a promised reply as soon as it is known", async () => {
+  const { queue, sent } = openQueue();
+  const written = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<string>();
+  queue.addAfter(written.promise, "1", 0);
+  queue.addPromised(answer.promise);
+  expect(queue.bytes).toBe(1);
+  answer.resolve("four");
+  await answer.promise;
+  expect(queue.bytes).toBe(5);
+  written.resolve();
+  await written.promise;
+  expect({ sent, bytes: queue.bytes }).toEqual({ sent: ['{"id":1}', "four"], bytes: 0 });
+});
+
+test("clear() forgets a promised reply too", async () => {
+  const { queue, sent } = openQueue();
+  const answer = Promise.withResolvers<string>();
+  queue.addPromised(answer.promise);
+  queue.clear();
+  answer.resolve("four");
+  await answer.promise;
+  expect({ sent, bytes: queue.bytes, length: queue.length }).toEqual({ sent: [], bytes: 0, length: 0 });
+});
+
 test("clear() leaves nothing to be sent", async () => {
   const { queue, sent } = openQueue();
   const written = Promise.withResolvers<void>();

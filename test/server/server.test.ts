@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { WAITING_REPLIES_MAX } from "../../src/protocol/limits.ts";
 import { DelayedDatabase } from "./delayed_database.ts";
 import { RawClient } from "./raw_client.ts";
 import { ask, exchange, frameOf, KEYS, MASTER_KEY, TestServer } from "./test_server.ts";
@@ -91,5 +92,48 @@ describe("stop()", () => {
     }
     expect(await slow.next()).toBe(1001);
     await stopped;
+  });
+
+  test("takes no reply back from a client that reads late and has sent more than was read", async () => {
+    const database = new DelayedDatabase();
+    const server = new TestServer({ database });
+    await using idle = await server.connect();
+    await using waiting = await server.connect();
+    await using late = await RawClient.connect(server.port, MASTER_KEY);
+    waiting.send(insert("w"));
+    late.send(Array.from({ length: 4 * WAITING_REPLIES_MAX }, (_, index) => insert(String(index))));
+    await database.called(WAITING_REPLIES_MAX + 2);
+    const stopped = server.stop();
+    await idle.closed;
+    // The second commit is of the writes that were held back behind the first.
+    for (let turn = 0; turn < 10; turn++) {
+      database.commit();
+      await new Promise(setImmediate);
+    }
+    // Nothing waits for a commit any more: the network has taken all replies, and this client has read its own.
+    await waiting.closed;
+    let count = 0;
+    for (let reply = await late.next(); reply !== 1001; reply = await late.next()) {
+      expect(reply).toBe(`{"id":"${count++}"}`);
+    }
+    expect(count).toBe(database.callCount - 1);
+    await stopped;
+  });
+
+  test("does not wait for a client that never says that it has read", async () => {
+    let now = 0;
+    const server = new TestServer({ nowMs: () => now });
+    await using silent = await RawClient.connect(server.port, MASTER_KEY);
+    let isStopped = false;
+    const stopped = server.stop().then(() => {
+      isStopped = true;
+    });
+    while (!isStopped) {
+      now += 100;
+      await new Promise(setImmediate);
+    }
+    await stopped;
+    expect(server.connectionCount).toBe(0);
+    expect(await silent.next()).toBe(1001);
   });
 });
