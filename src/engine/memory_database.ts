@@ -32,6 +32,7 @@ import { Name, NameTable, readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { predicateOf } from "./predicate.ts";
+import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 
@@ -51,6 +52,7 @@ export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
   readonly #patterns = new PatternCache();
+  readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
   readonly #reply: ReplyText;
   readonly #collections = new NameTable<Collection>();
   /** Deleted collections that still have a file. */
@@ -172,7 +174,7 @@ export class MemoryDatabase implements Database {
   }
 
   latest(query: Request<"qry">): string {
-    const predicate = predicateOf(query, this.#patterns);
+    const predicate = predicateOf(query, this.#predicateTools);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, predicate };
     const reply = this.#reply;
@@ -189,7 +191,7 @@ export class MemoryDatabase implements Database {
   }
 
   history(query: Request<"qdoc">): string {
-    const predicate = predicateOf(query, this.#patterns);
+    const predicate = predicateOf(query, this.#predicateTools);
     const series = this.#collections.get(query.col)?.documents.get(query.doc);
     const reply = this.#reply;
     reply.clear();

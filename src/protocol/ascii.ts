@@ -1,5 +1,5 @@
 /**
- * The ASCII characters that JSON is made of, as bytes.
+ * The ASCII characters that JSON is made of, as bytes, and what its escapes stand for.
  */
 export const SPACE = 0x20;
 export const QUOTE = 0x22;
@@ -26,3 +26,18 @@ export const LETTER_U = 0x75;
 export const LETTER_Y = 0x79;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
+
+/** What a character after a backslash stands for; 0 for `u` and for what is no escape. */
+export const ESCAPES = new Uint8Array(256);
+for (const [letter, character] of Object.entries({
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+})) {
+  ESCAPES[letter.charCodeAt(0)] = character.charCodeAt(0);
+}

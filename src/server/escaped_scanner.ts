@@ -25,6 +25,7 @@ import {
   CLOSE_BRACKET,
   COLON,
   COMMA,
+  ESCAPES,
   LETTER_A,
   LETTER_C,
   LETTER_D,
@@ -41,7 +42,7 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
-import { ESCAPES, readLongInteger } from "./json_bytes.ts";
+import { readLongInteger } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
 

@@ -26,6 +26,7 @@ import {
   CLOSE_BRACKET,
   COLON,
   COMMA,
+  ESCAPES,
   LETTER_A,
   LETTER_C,
   LETTER_D,
@@ -49,15 +50,7 @@ import {
 } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { scanEscapedRecords } from "./escaped_scanner.ts";
-import {
-  ESCAPES,
-  readHex,
-  readLongInteger,
-  Scratch,
-  skipSpace,
-  unescapeString,
-  valueAfter,
-} from "./json_bytes.ts";
+import { readHex, readLongInteger, Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
 

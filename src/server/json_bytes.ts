@@ -1,27 +1,12 @@
 /**
  * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
  */
-import { BACKSLASH, COLON, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
+import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
 
 const TWO_32 = 0x1_0000_0000;
 const BYTES_AT_FIRST = 256 * 1024;
 /** Buffers that one large frame made grow beyond this are not kept. */
 const BYTES_KEPT = 4 * 1024 * 1024;
-
-/** What a character after a backslash stands for; 0 for `u` and for what is no escape. */
-export const ESCAPES = new Uint8Array(256);
-for (const [letter, character] of Object.entries({
-  '"': '"',
-  "\\": "\\",
-  "/": "/",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-})) {
-  ESCAPES[letter.charCodeAt(0)] = character.charCodeAt(0);
-}
 
 /** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
 export class Scratch {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { WAITING_REPLIES_MAX } from "../../src/protocol/limits.ts";
 import { DelayedDatabase } from "./delayed_database.ts";
 import { RawClient } from "./raw_client.ts";
@@ -135,5 +137,18 @@ describe("stop()", () => {
     await stopped;
     expect(server.connectionCount).toBe(0);
     expect(await silent.next()).toBe(1001);
+  });
+
+  test("does not wait for an HTTP request that is half sent", async () => {
+    const server = new TestServer();
+    const socket = connect(server.port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.write("GET / HTTP/1.1\r\nHost: loc");
+    const closed = once(socket, "close");
+    // The server has read it when it has answered a later client.
+    await using client = await server.connect();
+    await ask(client, "cols", {});
+    await server.stop();
+    await closed;
   });
 });
