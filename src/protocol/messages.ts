@@ -274,9 +274,30 @@ export function checkRequest<Type extends MessageType>(
   type: Type,
   data: unknown,
 ): { request: Request<Type> } | { problem: string } {
-  const result = MESSAGES[type].request.safeParse(data);
+  const schema: z.ZodType = MESSAGES[type].request;
+  if (schema instanceof z.ZodArray && Array.isArray(data))
+    return checkArray(type, schema.element as z.ZodType, data);
+  const result = schema.safeParse(data);
   if (result.success) return { request: result.data as Request<Type> };
   return { problem: describeProblem(type, data, result.error.issues[0] as z.core.$ZodIssue) };
+}
+
+/** Element by element, up to the first that is wrong: an array's schema would describe millions of them, for seconds. */
+function checkArray<Type extends MessageType>(
+  type: Type,
+  element: z.ZodType,
+  data: readonly unknown[],
+): { request: Request<Type> } | { problem: string } {
+  const request: unknown[] = [];
+  for (const [index, value] of data.entries()) {
+    const result = element.safeParse(value);
+    if (!result.success) {
+      const [issue] = result.error.issues as [z.core.$ZodIssue];
+      return { problem: describeProblem(type, data, { ...issue, path: [index, ...issue.path] }) };
+    }
+    request.push(result.data);
+  }
+  return { request: request as Request<Type> };
 }
 
 function describeProblem(type: string, data: unknown, issue: z.core.$ZodIssue): string {
