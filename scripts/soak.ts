@@ -5,8 +5,8 @@
  *   npm run soak -- --minutes 30
  *   npm run soak -- --seed 42 --only crash         one round again, as a failure says
  *
- * Each round is `bun test` on a part of test/soak with a seed of its own: what the tests check needs `expect`, which
- * has no life outside of `bun test`. A round is a group of processes, so that none of its servers outlives the soak.
+ * Each round is `bun test` on a part of test/soak with a seed of its own, in a group of processes of its own: a runtime
+ * that dies is a failure like any other, and none of a round's servers outlives the soak.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
