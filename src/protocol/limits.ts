@@ -16,6 +16,9 @@ export const REPLY_BYTES_MAX = 256 * MIB;
 /** The names of collections, documents and keys, in UTF-16 code units. */
 export const NAME_LENGTH_MAX = 4096;
 
+/** How deep a record's data may be nested where it is sent as JSON, not as text. */
+export const DATA_DEPTH_MAX = 512;
+
 /** A client's own label (`name=` in the URL), in UTF-16 code units; a longer one is cut. */
 export const CLIENT_NAME_LENGTH_MAX = 256;
 

@@ -5,7 +5,7 @@
  * `ins` (server/insert_scanner.ts) is tested against them. A field's error text completes "expected …".
  */
 import { z } from "zod";
-import { NAME_LENGTH_MAX } from "./limits.ts";
+import { DATA_DEPTH_MAX, NAME_LENGTH_MAX } from "./limits.ts";
 import type { Permission } from "./scope.ts";
 import {
   compareTimestamps,
@@ -66,7 +66,11 @@ const recordData = z
       context.addIssue({ code: "custom", message: "a string or a JSON value" });
       return z.NEVER;
     }
-    return typeof value === "string" ? value : JSON.stringify(value);
+    if (typeof value === "string") return value;
+    // Looked at first: JSON.stringify takes most of a second to find that the stack does not suffice.
+    if (!isDeeperThan(value, DATA_DEPTH_MAX)) return JSON.stringify(value);
+    context.addIssue({ code: "custom", message: `at most ${DATA_DEPTH_MAX} levels of nesting` });
+    return z.NEVER;
   });
 
 const object = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => z.object(shape, { error: "an object" });
@@ -298,6 +302,11 @@ function checkArray<Type extends MessageType>(
     request.push(result.data);
   }
   return { request: request as Request<Type> };
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
 }
 
 function describeProblem(type: string, data: unknown, issue: z.core.$ZodIssue): string {

@@ -115,7 +115,9 @@ describe("a request that can't be used", () => {
       JSON.stringify({ id: "1", type: "ins", data: records }),
       JSON.stringify({ id: "1", type: "qry", data: deepDigits }),
     ]) {
-      expect(await exchange(client, frame)).toBe(refused("data: nested too deep"));
+      expect(await exchange(client, frame)).toBe(
+        refused("ins[0].data: expected at most 512 levels of nesting, got an array of 1"),
+      );
     }
     expect(await exchange(client, `{"id":"1","type":"qry","data":${deepDigits}}`)).toBe(
       '{"error":"frame: nested too deep","code":"bad_frame"}',
