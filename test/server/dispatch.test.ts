@@ -110,15 +110,12 @@ describe("a request that can't be used", () => {
     const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
     const records = `[{"ts":1,"doc":"d","col":"c","data":${deep}}]`;
     const deepDigits = deep.replace("[]", "[12345678901234567890]");
-    for (const frame of [
-      `{"id":"1","type":"ins","data":${records}}`,
-      JSON.stringify({ id: "1", type: "ins", data: records }),
-      JSON.stringify({ id: "1", type: "qry", data: deepDigits }),
-    ]) {
-      expect(await exchange(client, frame)).toBe(
-        refused("ins[0].data: expected at most 512 levels of nesting, got an array of 1"),
-      );
-    }
+    const tooDeep = refused("ins[0].data: expected at most 512 levels of nesting, got an array of 1");
+    expect(await exchange(client, `{"id":"1","type":"ins","data":${records}}`)).toBe(tooDeep);
+    expect(await exchange(client, JSON.stringify({ id: "1", type: "ins", data: records }))).toBe(tooDeep);
+    expect(await exchange(client, JSON.stringify({ id: "1", type: "qry", data: deepDigits }))).toBe(
+      refused("data: nested too deep"),
+    );
     expect(await exchange(client, `{"id":"1","type":"qry","data":${deepDigits}}`)).toBe(
       '{"error":"frame: nested too deep","code":"bad_frame"}',
     );
