@@ -24,6 +24,8 @@ const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that one large group made grow beyond this is not kept. */
 const BYTES_KEPT = 8 * 1024 * 1024;
 const RETRY_MS = 1000;
+/** A UTF-16 code unit takes this many bytes at most. */
+const UTF8_BYTES_MAX = 3;
 /** A stream of writes that never pauses is cut into groups of about this many turns of the event loop. */
 const GATHERING_TURNS_MAX = 16;
 
@@ -101,9 +103,9 @@ export class Journal {
   }
 
   command(command: Command): Written {
-    const json = Buffer.from(writeCommand(command));
-    const at = this.#beginEntry(ENTRY_COMMAND, json.length);
-    json.copy(this.#bytes, at);
+    const json = writeCommand(command);
+    const at = this.#beginEntry(ENTRY_COMMAND, json.length * UTF8_BYTES_MAX);
+    this.#endEntry(at, this.#bytes.write(json, at));
     return this.#waitForCommit();
   }
 
@@ -138,6 +140,12 @@ export class Journal {
     writeUInt32(this.#bytes, at + 1, payloadBytes);
     this.#length = end;
     return at + ENTRY_HEAD_BYTES;
+  }
+
+  /** Says how long the payload of the entry that was begun last has become: no longer than what was asked for. */
+  #endEntry(start: number, payloadBytes: number): void {
+    writeUInt32(this.#bytes, start - 4, payloadBytes);
+    this.#length = start + payloadBytes;
   }
 
   #waitForCommit(): Promise<void> {

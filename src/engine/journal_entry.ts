@@ -10,6 +10,7 @@
  *
  * Names are the insides of JSON strings; a record's time is read from its text.
  */
+import { quoteText } from "../protocol/json.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { readTimestamp, timestampToText } from "../protocol/timestamp.ts";
 
@@ -36,6 +37,11 @@ type Timed = { high: number; low: number };
 
 /** A command's JSON; timestamps become their digits. */
 export function writeCommand({ type, request }: Command): string {
+  if (type === "sval") {
+    // The most frequent one, in a fifth of the time that JSON.stringify takes for objects.
+    const { col, key, value } = request;
+    return `["sval",{"col":${quoteText(col)},"key":${quoteText(key)},"value":${quoteText(value)}}]`;
+  }
   // A function costs more than the rest of it, and only these two hold timestamps.
   if (type !== "dmrec" && type !== "drrng") return JSON.stringify([type, request]);
   return JSON.stringify([type, request], (_key, value: unknown) =>

@@ -5,6 +5,7 @@
  * of the event loop, so there is nothing to lock.
  */
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "../protocol/ascii.ts";
+import { quoteText } from "../protocol/json.ts";
 import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
@@ -312,7 +313,7 @@ export class MemoryDatabase implements Database {
 
   #applyValue({ col, key, value }: Request<"sval">, isNewFor: IsNewFor): void {
     const collection = this.#collections.get(col) ?? this.#addCollection(col);
-    if (isNewFor(collection)) collection.setValue(key, JSON.stringify(value));
+    if (isNewFor(collection)) collection.setValue(key, quoteText(value));
   }
 
   #applyValueRemoval({ col, key }: Request<"rval">, isNewFor: IsNewFor): void {

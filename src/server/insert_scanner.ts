@@ -1,11 +1,10 @@
 /**
- * The fast path of `ins`: one frame's bytes become a batch, without an object a record.
+ * The records of an `ins`: a frame's bytes become a batch, without an object a record.
  *
  * It takes what clients in the field send and leaves everything unusual (a timestamp as text or with a fraction,
- * unknown fields, escapes in names, anything that is wrong) to the schema, which decides then. So it never answers an
- * error, and whatever it takes the schema takes too, with the same result: tests hold the two against each other.
+ * unknown fields, escapes in names, anything that is wrong) to the schema, as frame_scanner.ts says.
  *
- * The frame is copied to bytes once. Where `data` is a string that holds JSON, escaped_scanner.ts mostly does it all.
+ * Where `data` is a string that holds JSON, escaped_scanner.ts mostly does it all.
  * Otherwise one pass undoes the string's escapes; what it leaves is plain JSON in which a record's `data` stands as the
  * rendered text wants it, so the second pass only has to find where it ends. The loops run over plain Uint8Arrays: on
  * a Buffer they take a third longer.
@@ -30,16 +29,11 @@ import {
   LETTER_A,
   LETTER_C,
   LETTER_D,
-  LETTER_E,
-  LETTER_I,
   LETTER_L,
-  LETTER_N,
   LETTER_O,
-  LETTER_P,
   LETTER_S,
   LETTER_T,
   LETTER_U,
-  LETTER_Y,
   MINUS,
   OPEN_BRACE,
   OPEN_BRACKET,
@@ -68,7 +62,6 @@ const DIGITS_MAX = 19;
 const TWO_32 = 0x1_0000_0000;
 
 export class InsertScanner {
-  #frame = new Scratch();
   #payload = new Scratch();
   /** Where the last string or number ended, and whether the string's escapes are all canonical. */
   #end = 0;
@@ -77,68 +70,15 @@ export class InsertScanner {
   readonly #magnitude = { high: 0, low: 0 };
 
   /**
-   * Fills the batch with an `ins` frame's records.
+   * Fills the batch with the records in a message's `data`, which begins at a place in the frame of `size` bytes.
    *
-   * @returns the frame's id as a JSON string with its quotes, or undefined when the schema is to decide.
+   * @returns where `data` ends, or -1 when the schema is to decide: the batch is then void.
    */
-  scan(frame: string, batch: InsertBatch): string | undefined {
-    if (!frame.includes('"ins"')) return undefined;
-    this.#frame.makeRoom(Buffer.byteLength(frame));
-    const size = this.#frame.buffer.write(frame, 0);
-    this.#frame.bytes[size] = 0;
-    batch.clear();
-    const id = this.#scanFrame(size, batch);
-    this.#frame.shrink();
-    this.#payload.shrink();
-    return id;
-  }
-
-  #scanFrame(size: number, batch: InsertBatch): string | undefined {
-    const { bytes, buffer } = this.#frame;
-    let id: string | undefined;
-    let isInsert = false;
-    let isFilled = false;
-    let at = skipSpace(bytes, 0);
-    if (bytes[at] !== OPEN_BRACE) return undefined;
-    at = skipSpace(bytes, at + 1);
-    for (;;) {
-      if (bytes[at] !== QUOTE) return undefined;
-      const letter = bytes[at + 1];
-      if (letter === LETTER_I && bytes[at + 2] === LETTER_D && bytes[at + 3] === QUOTE) {
-        at = valueAfter(bytes, at + 4);
-        if (id !== undefined || !this.#scanPlainString(bytes, at)) return undefined;
-        id = buffer.toString("utf8", at, this.#end + 1);
-        at = this.#end + 1;
-      } else if (letter === LETTER_T && isType(bytes, at + 1)) {
-        at = valueAfter(bytes, at + 6);
-        if (isInsert || !isIns(bytes, at)) return undefined;
-        isInsert = true;
-        at += 5;
-      } else if (letter === LETTER_D && isData(bytes, at + 1)) {
-        at = valueAfter(bytes, at + 6);
-        if (isFilled) return undefined;
-        isFilled = true;
-        at = this.#scanData(at, size, batch);
-        if (at === NOT_TAKEN) return undefined;
-      } else return undefined;
-      at = skipSpace(bytes, at);
-      if (bytes[at] === CLOSE_BRACE) break;
-      if (bytes[at] !== COMMA) return undefined;
-      at = skipSpace(bytes, at + 1);
-    }
-    const isWhole = skipSpace(bytes, at + 1) >= size && at < size;
-    return isWhole && isInsert && isFilled ? id : undefined;
-  }
-
-  /** The records in the message's `data`, which begins at a place; returns where it ends. */
-  #scanData(at: number, size: number, batch: InsertBatch): number {
-    const { bytes } = this.#frame;
-    if (bytes[at] === OPEN_BRACKET) {
-      batch.names = this.#frame.buffer;
-      return this.#scanRecords(this.#frame, at, batch);
-    }
+  scan(frame: Scratch, at: number, size: number, batch: InsertBatch): number {
+    const { bytes } = frame;
+    batch.names = frame.buffer;
+    if (bytes[at] === OPEN_BRACKET) return this.#scanRecords(frame, at, batch);
     if (bytes[at] !== QUOTE) return NOT_TAKEN;
-    batch.names = this.#frame.buffer;
     const directEnd = scanEscapedRecords(bytes, at + 1, size, batch);
     if (directEnd !== NOT_TAKEN) return directEnd;
     batch.clear();
@@ -150,6 +90,11 @@ export class InsertScanner {
     batch.names = payload.buffer;
     const end = this.#scanRecords(payload, skipSpace(payload.bytes, 0), batch);
     return end !== NOT_TAKEN && skipSpace(payload.bytes, end) >= payloadEnd ? frameEnd : NOT_TAKEN;
+  }
+
+  /** Gives up what one large frame made grow. */
+  shrink(): void {
+    this.#payload.shrink();
   }
 
   /** The array of records that begins at a place; returns where it ends. */
@@ -286,32 +231,12 @@ export class InsertScanner {
   }
 }
 
-function isType(bytes: Uint8Array, at: number): boolean {
-  return (
-    bytes[at] === LETTER_T &&
-    bytes[at + 1] === LETTER_Y &&
-    bytes[at + 2] === LETTER_P &&
-    bytes[at + 3] === LETTER_E &&
-    bytes[at + 4] === QUOTE
-  );
-}
-
 function isData(bytes: Uint8Array, at: number): boolean {
   return (
     bytes[at] === LETTER_D &&
     bytes[at + 1] === LETTER_A &&
     bytes[at + 2] === LETTER_T &&
     bytes[at + 3] === LETTER_A &&
-    bytes[at + 4] === QUOTE
-  );
-}
-
-function isIns(bytes: Uint8Array, at: number): boolean {
-  return (
-    bytes[at] === QUOTE &&
-    bytes[at + 1] === LETTER_I &&
-    bytes[at + 2] === LETTER_N &&
-    bytes[at + 3] === LETTER_S &&
     bytes[at + 4] === QUOTE
   );
 }

@@ -8,7 +8,6 @@ import { DatabaseError } from "../protocol/errors.ts";
 import { isRawNumber, parseJson } from "../protocol/json.ts";
 import { checkRequest, isMessageType, MESSAGES, type MessageType } from "../protocol/messages.ts";
 import { scopeAllows } from "../protocol/scope.ts";
-import { readFast } from "./fast_request.ts";
 
 /** A frame's object; only its id is checked yet. */
 export type Message = { readonly id: string; readonly type?: unknown; readonly data?: unknown };
@@ -59,8 +58,6 @@ export function readRequest(type: MessageType, data: unknown): unknown {
   if (WITHOUT_PAYLOAD.has(type)) return undefined;
   try {
     const payload = typeof data === "string" ? parseJson(data) : data;
-    const fast = readFast(type, payload);
-    if (fast !== undefined) return fast;
     const checked = checkRequest(type, payload);
     if ("request" in checked) return checked.request;
     throw new DatabaseError("bad_request", checked.problem);

@@ -63,6 +63,7 @@ export class Catalog {
   #walHandle: number | undefined;
   #isSynced = true;
   #syncFailure: Error | undefined;
+  readonly #shared: Uint8Array[] = [];
   readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
@@ -118,6 +119,19 @@ export class Catalog {
       }
       return groups;
     });
+  }
+
+  /** Takes memory that `commitShared` will speak of. */
+  share(place: number, memory: SharedArrayBuffer): void {
+    this.#shared[place] = new Uint8Array(memory);
+  }
+
+  commitShared(
+    number: number,
+    { place, start, length }: { place: number; start: number; length: number },
+  ): void {
+    const memory = this.#shared[place] as Uint8Array;
+    this.commitGroup(number, memory.subarray(start, start + length));
   }
 
   commitGroup(number: number, body: Uint8Array): void {

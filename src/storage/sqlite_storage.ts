@@ -35,6 +35,9 @@ export class SqliteStorage implements Storage {
   readonly #contents: CatalogContents;
   /** The collection whose checkpoint was begun, and whether the catalog lists it. */
   #saving: { name: string; isNew: boolean } | undefined;
+  /** Memory of groups that the catalog's thread has been given. */
+  readonly #shared: SharedArrayBuffer[] = [];
+  #nextShared = 0;
 
   private constructor(
     { directory, durability }: SqliteStorageOptions,
@@ -108,8 +111,21 @@ export class SqliteStorage implements Storage {
     return this.#links.catalog.call("journalGroups", after);
   }
 
+  /**
+   * Shared memory goes to the other thread once and is known there by its place from then on: each time it is sent,
+   * that thread's garbage collector counts it as new.
+   */
   commitGroup(number: number, body: Uint8Array): Promise<void> {
-    return this.#links.catalog.call("commitGroup", number, body);
+    const { catalog } = this.#links;
+    const { buffer, byteOffset, length } = body;
+    if (!(buffer instanceof SharedArrayBuffer)) return catalog.call("commitGroup", number, body);
+    let place = this.#shared.indexOf(buffer);
+    if (place < 0) {
+      place = this.#nextShared++ % SHARED_MAX;
+      this.#shared[place] = buffer;
+      void catalog.call("share", place, buffer);
+    }
+    return catalog.call("commitShared", number, { place, start: byteOffset, length });
   }
 
   async cutJournal(upTo: number): Promise<void> {
@@ -171,6 +187,8 @@ export class SqliteStorage implements Storage {
   }
 }
 
+/** The journal uses two at a time, and others after it has grown. */
+const SHARED_MAX = 4;
 const PID_FILE = "server.pid";
 
 /**

@@ -247,7 +247,7 @@ describe("a slow request", () => {
     await using server = new TestServer({ nowMs: () => (now += 150), slowRequestMs: 150 });
     await using client = await server.connect({ name: "a" });
     await ask(client, "cols", {});
-    await ask(client, "nope", {});
+    await ask(client, "nope", "x".repeat(100_000));
     const event = { event: "slowRequest", ip: "127.0.0.1", name: "a", ms: 150 } as const;
     expect(server.log.of("slowRequest")).toEqual([
       { ...event, type: "cols" },

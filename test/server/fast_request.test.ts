@@ -3,9 +3,11 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { rawNumber } from "../../src/protocol/json.ts";
+import { InsertBatch } from "../../src/engine/insert_batch.ts";
+import { parseJson, rawNumber } from "../../src/protocol/json.ts";
 import { checkRequest, type MessageType } from "../../src/protocol/messages.ts";
 import { readFast } from "../../src/server/fast_request.ts";
+import { FrameScanner } from "../../src/server/frame_scanner.ts";
 
 const odd = fc.constantFrom<unknown>(
   null,
@@ -20,18 +22,22 @@ const odd = fc.constantFrom<unknown>(
   rawNumber("1747604423123456789"),
 );
 const text = fc.oneof(
-  { weight: 8, arbitrary: fc.string({ unit: "binary", maxLength: 5 }) },
+  { weight: 20, arbitrary: fc.string({ unit: "binary", maxLength: 5 }) },
   { weight: 1, arbitrary: odd },
 );
 const time = fc.oneof(
   {
-    weight: 8,
-    arbitrary: fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true, min: -1e19, max: 1e19 })),
+    weight: 20,
+    arbitrary: fc.oneof(
+      { weight: 6, arbitrary: fc.integer() },
+      { weight: 2, arbitrary: fc.maxSafeInteger() },
+      { weight: 1, arbitrary: fc.double({ noNaN: true, min: -1e19, max: 1e19 }) },
+    ),
   },
   { weight: 1, arbitrary: odd },
 );
-const count = fc.oneof({ weight: 8, arbitrary: fc.integer() }, { weight: 1, arbitrary: odd });
-const flag = fc.oneof({ weight: 8, arbitrary: fc.boolean() }, { weight: 1, arbitrary: odd });
+const count = fc.oneof({ weight: 20, arbitrary: fc.integer() }, { weight: 1, arbitrary: odd });
+const flag = fc.oneof({ weight: 20, arbitrary: fc.boolean() }, { weight: 1, arbitrary: odd });
 
 /** Each field may be missing; a field that no message has may be there. */
 const loose = (fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<unknown> =>
@@ -63,33 +69,135 @@ const REQUESTS: readonly [MessageType, fc.Arbitrary<unknown>][] = [
   ["gvals", loose({ col: text })],
 ];
 
+const scanner = new FrameScanner();
+const batch = new InsertBatch();
+
+/** What the fast path makes of a frame; undefined when it leaves it to the schema. */
+function byScanner(frame: string): { id: string; type: string; request: unknown } | undefined {
+  const type = scanner.scan(frame, batch);
+  if (type === undefined || type === "ins") return undefined;
+  const request = readFast(type, scanner.fields);
+  return request === undefined ? undefined : { id: scanner.id, type, request };
+}
+
+function bySchema(frame: string): unknown {
+  const { id, type, data } = parseJson(frame) as { id: string; type: MessageType; data: unknown };
+  const payload = typeof data === "string" ? parseJson(data) : data;
+  return { id: JSON.stringify(id), type, ...checkRequest(type, payload) };
+}
+
+/** Whatever the fast path takes must be what the schema makes of it. Returns whether it took it. */
+function checkFrame(frame: string): boolean {
+  const fast = byScanner(frame);
+  if (fast !== undefined) expect<unknown>(fast).toEqual(bySchema(frame));
+  return fast !== undefined;
+}
+
+const layout = fc.record({
+  isText: fc.boolean(),
+  indent: fc.constantFrom(undefined, 1, "\t"),
+  order: fc.shuffledSubarray(["id", "type", "data"], { minLength: 3 }),
+  mangle: fc.constantFrom<(frame: string) => string>(
+    (frame) => frame,
+    (frame) => frame.replaceAll("a", "\\u0061"),
+    (frame) => frame.replaceAll("/", "\\/"),
+  ),
+});
+
 test.each(REQUESTS)("%s means the same to the schema", (type, request) => {
   let taken = 0;
   fc.assert(
-    fc.property(request, (data) => {
-      const fast = readFast(type, data);
-      if (fast === undefined) return;
-      taken++;
-      expect<unknown>({ request: fast }).toEqual(checkRequest(type, data));
+    fc.property(request, layout, (data, { isText, indent, order, mangle }) => {
+      const payload = isText ? JSON.stringify(data, undefined, indent) : data;
+      const message: Record<string, unknown> = { id: "é", type, data: payload };
+      const ordered = Object.fromEntries(order.map((field) => [field, message[field]]));
+      if (checkFrame(mangle(JSON.stringify(ordered, undefined, indent)).toWellFormed())) taken++;
     }),
-    { numRuns: 5000 },
+    { numRuns: 12_000 },
   );
-  expect(taken).toBeGreaterThan(300);
+  expect(taken).toBeGreaterThan(150);
 });
 
-test.each<[MessageType, unknown]>([
+const mutation = fc.tuple(
+  fc.nat(),
+  fc.constantFrom(
+    "",
+    '"',
+    "\\",
+    "u",
+    "0",
+    " ",
+    ",",
+    "{",
+    "}",
+    ":",
+    "-",
+    "e",
+    "é",
+    "\u0001",
+    "\n",
+    "null",
+    "true",
+  ),
+);
+
+test("mangled frames mean the same to both", () => {
+  const plain = fc.constantFrom(...PLAIN.map(([type, data]) => ({ type, data })));
+  let taken = 0;
+  fc.assert(
+    fc.property(
+      plain,
+      fc.boolean(),
+      fc.array(mutation, { maxLength: 2 }),
+      ({ type, data }, isText, changes) => {
+        let frame = JSON.stringify({ id: "x", type, data: isText ? JSON.stringify(data) : data });
+        for (const [place, insertion] of changes) {
+          const at = place % frame.length;
+          frame = frame.slice(0, at) + insertion + frame.slice(at + (place % 2));
+        }
+        if (checkFrame(frame.toWellFormed())) taken++;
+      },
+    ),
+    { numRuns: 20_000 },
+  );
+  expect(taken).toBeGreaterThan(5000);
+});
+
+const PLAIN: readonly [MessageType, unknown][] = [
   ["qry", { col: "c", ts: 9e9, doc: "", from: 0 }],
-  ["qry", { col: "c", ts: -1.5 }],
+  ["qry", { col: "c", ts: -15 }],
+  ["qry", { col: "c", ts: rawNumber("1747604423123456789"), from: rawNumber("9223372036854775807") }],
   ["qdoc", { col: "c", doc: "d", from: 0, to: 9e9, limit: 100, reverse: true }],
-  ["qdoc", { col: "c", doc: "d", where: "x", filter: "/y/" }],
+  ["qdoc", { col: "c", doc: "d", where: 'state":"x', filter: "/y/", reverse: false }],
   ["sval", { col: "c", key: "k", value: "" }],
+  ["sval", { col: "c", key: "k", value: 'é "quoted" \n 😀' }],
   ["gval", { col: "c", key: "k" }],
   ["gvals", { col: "c" }],
-])("%s in its plain form is taken", (type, data) => {
-  expect<unknown>({ request: readFast(type, data) }).toEqual(checkRequest(type, data));
+];
+
+test.each(PLAIN)("%s in its plain form is taken: %j", (type, data) => {
+  const asText = JSON.stringify({ id: "m1", type, data: JSON.stringify(data) });
+  expect(checkFrame(asText)).toBe(true);
+  expect(checkFrame(JSON.stringify({ data, type, id: "m1" }, undefined, 2))).toBe(true);
 });
 
-test("what has no fast path, and what is no object, is left to the schema", () => {
-  expect(readFast("ddoc", { doc: "d" })).toBeUndefined();
-  for (const data of [undefined, null, 7, "text", []]) expect(readFast("qry", data)).toBeUndefined();
+test.each([
+  '{"id":"1","type":"ddoc","data":{"doc":"d"}}',
+  '{"id":"1","type":"gval"}',
+  '{"id":"1","type":"gval","data":null}',
+  '{"id":"1","type":"gval","data":[]}',
+  '{"id":"1","type":"gval","data":"[]"}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":"k","other":1}}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":"k","key":"l"}}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":"k"},"data":{}}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":"k"},"other":1}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":"k"}} x',
+  '{"id":"1","type":"gval","data":"{\\"col\\":\\"c\\",\\"key\\":\\"k\\"} x"}',
+  '{"id":"1","type":"gval","data":{"col":"c","key":null}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":1.5}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":01}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":9223372036854775808}}',
+  '{"id":"","type":"gval","data":{"col":"c","key":"k"}}',
+])("%s is left to the schema", (frame) => {
+  expect(byScanner(frame)).toBeUndefined();
 });
