@@ -16,6 +16,8 @@ export type PackedBlock = { readonly slab: Slab; readonly start: number; readonl
 /** A document as its chunks see it: the number it has on disk. */
 export type ChunkOwner = { readonly id: number };
 
+const TWO_32 = 0x1_0000_0000;
+
 export class Chunk {
   readonly owner: ChunkOwner;
   /** Its number on disk, unique in the collection; 0 for one that was never saved. */
@@ -50,6 +52,13 @@ export class Chunk {
     this.firstLow = page.tsLow(0);
     this.lastHigh = page.tsHigh(page.count - 1);
     this.lastLow = page.tsLow(page.count - 1);
+  }
+
+  /** Where a time between its first and last record is to be expected if the records are evenly spaced. */
+  indexNear(high: number, low: number): number {
+    const span = (this.lastHigh - this.firstHigh) * TWO_32 + (this.lastLow >>> 0) - (this.firstLow >>> 0);
+    const offset = (high - this.firstHigh) * TWO_32 + (low >>> 0) - (this.firstLow >>> 0);
+    return Math.floor((offset / span) * (this.count - 1));
   }
 
   startsAfter(high: number, low: number): boolean {

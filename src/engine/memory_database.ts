@@ -4,7 +4,7 @@
  * Memory is changed first and at once; the journal and the checkpoints follow. Every call runs to its end in one turn
  * of the event loop, so there is nothing to lock.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "../protocol/ascii.ts";
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import { quoteText } from "../protocol/json.ts";
 import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
@@ -210,9 +210,7 @@ export class MemoryDatabase implements Database {
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
       if (reply.length > 1) reply.byte(COMMA);
-      reply.byte(QUOTE);
-      reply.copy(name.slab.bytes, name.start, name.end);
-      reply.byte(QUOTE);
+      reply.copy(name.slab.bytes, name.start - 1, name.end + 1);
     }
     reply.byte(CLOSE_BRACKET);
     return reply.take();

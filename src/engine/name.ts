@@ -5,23 +5,31 @@
  * which is how it arrives and how it is sent. These bytes are canonical (what JSON.stringify makes, in UTF-8), so two
  * names are equal exactly when their bytes are.
  */
-import { BACKSLASH, QUOTE } from "../protocol/ascii.ts";
+import { BACKSLASH, COLON, QUOTE } from "../protocol/ascii.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
+
+/** The quote before a name, and the quote and the colon behind it. */
+const AROUND_BYTES = 3;
 
 export class Name {
   readonly text: string;
   readonly hash: number;
   readonly slab: Slab;
+  /** The name's bytes in the slab; a quote stands before them, and behind them `":`, as replies want it. */
   readonly start: number;
   readonly end: number;
 
   constructor(text: string, slabs: SlabAllocator) {
     const escaped = escapeName(text);
     this.text = text;
-    this.slab = slabs.slabFor(escaped.length);
-    this.start = this.slab.take();
+    this.slab = slabs.slabFor(escaped.length + AROUND_BYTES);
+    this.start = this.slab.take() + 1;
     this.end = this.start + escaped.length;
-    escaped.copy(this.slab.bytes, this.start);
+    const { bytes } = this.slab;
+    bytes[this.start - 1] = QUOTE;
+    escaped.copy(bytes, this.start);
+    bytes[this.end] = QUOTE;
+    bytes[this.end + 1] = COLON;
     this.hash = hashBytes(escaped, 0, escaped.length);
   }
 
@@ -35,7 +43,7 @@ export class Name {
   }
 
   free(slabs: SlabAllocator): void {
-    slabs.giveBack(this.slab, this.start);
+    slabs.giveBack(this.slab, this.start - 1);
   }
 }
 

@@ -57,6 +57,29 @@ export class Page {
     return this.#search(high, (low >>> 0) + 1);
   }
 
+  /** The same, where record `near` is likely to be next to it: one look instead of eight, each at another cache line. */
+  firstAfterNear(near: number, high: number, low: number): number {
+    const { words } = this.slab;
+    const unsignedLow = (low >>> 0) + 1;
+    let from = 0;
+    let to = this.count;
+    let at = near;
+    // Steps that double lead away from where it was expected, and halving back.
+    for (let step = 1; from < to; step *= 2) {
+      const entry = this.#entry(at);
+      const atHigh = words[entry] as number;
+      if (atHigh < high || (atHigh === high && (words[entry + 1] as number) >>> 0 < unsignedLow)) {
+        from = at + 1;
+        at += step;
+      } else {
+        to = at;
+        at -= step;
+      }
+      if (at < from || at >= to) at = (from + to) >>> 1;
+    }
+    return from;
+  }
+
   /** Appends a record later than all others: its rendered text is `source[from, to)`. */
   append(slabs: SlabAllocator, record: Rendered): void {
     const size = record.to - record.from;

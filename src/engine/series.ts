@@ -5,7 +5,6 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
-import { COLON, QUOTE } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -145,13 +144,13 @@ export class Series {
     // The newest chunk is what every poll asks for: it is opened for good.
     const store = this.#host.chunks;
     const page = index === chunks.length - 1 ? store.open(chunk) : store.read(chunk);
-    const record = page.firstAfter(at.high, at.low) - 1;
+    const record = isBefore(at.high, at.low, lastOf(chunk))
+      ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
+      : chunk.count - 1;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return false;
     if (predicate !== undefined && !predicate.matches(page, record)) return false;
-    reply.byte(QUOTE);
-    reply.copy(this.name.slab.bytes, this.name.start, this.name.end);
-    reply.byte(QUOTE);
-    reply.byte(COLON);
+    const { name } = this;
+    reply.copy(name.slab.bytes, name.start - 1, name.end + 2);
     reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
     return true;
   }
