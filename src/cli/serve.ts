@@ -22,6 +22,9 @@ import { COMMIT, VERSION } from "./version.ts";
 /** Files are for their owner alone, whoever creates them. */
 const FILE_MASK = 0o077;
 
+/** A start that takes longer says so, again and again. */
+const PROGRESS_MS = 1000;
+
 const HELP = `
 Durability, with --data:
   always    a write is answered when it is safe on the disk (fsync)
@@ -33,6 +36,10 @@ Secret key:
   It is the master key: clients connect with it, and make other keys with it. Without one, the first run makes one,
   shows it once and keeps it in DIRECTORY/secret.key; in memory it is another one on each run. On the command line
   every user of the machine can see it in \`ps\`: prefer --secret-key-file or FLUXIONDB_SECRET_KEY.
+
+Memory, with --data:
+  When records and caches near --memory-limit, what is on disk is let go and read back when it is asked for. In memory
+  only, inserts past it are refused (memory_full), and deleting makes room again.
 
 Every option can also be set in the environment, under the name shown in brackets. The command line wins.
 
@@ -68,9 +75,10 @@ async function serve(options: ServeOptions): Promise<void> {
     const secretKey = givenKey ?? ownSecretKey(options.data);
     // At once: it is not shown again, even if the start fails.
     announceKey(secretKey);
-    const database = new MemoryDatabase({ ...storage, replyBytesMax: options.replyBytesMax });
+    const database = new MemoryDatabase({ ...storage, ...options });
     const loadingFrom = performance.now();
-    await database.load();
+    const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
+    await database.load().finally(() => clearInterval(progress));
     isLoaded = true;
     const loadedMs = performance.now() - loadingFrom;
     const stored = storage.storage?.apiKeys() ?? [];

@@ -1,6 +1,7 @@
 /**
  * The options of `fluxiondb serve`: on the command line, or in the environment, where the command line wins.
  */
+import { totalmem } from "node:os";
 import { type Command, Option } from "commander";
 import { FRAME_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import { DURABILITIES, type Durability } from "../storage/storage.ts";
@@ -29,6 +30,7 @@ export type ServeOptions = {
   readonly logFormat: LogFormat;
   readonly frameBytesMax: number;
   readonly replyBytesMax: number;
+  readonly memoryBytesMax: number;
 };
 
 const PORTS = { min: 0, max: 65_535 };
@@ -36,6 +38,8 @@ const FLUSH_SECONDS = { min: 0.01, max: 86_400 };
 const FRAME_BYTES = { min: 2 ** 10, max: 2 ** 28 };
 /** Bun takes a text up to 2 GiB; half of that leaves room for what waits before it. */
 const REPLY_BYTES = { min: 2 ** 10, max: 2 ** 30 };
+
+const MEMORY_BYTES = { min: 2 ** 24, max: 2 ** 50 };
 
 /** Adds the options to a command; `readServeOptions` reads them again. */
 export function addServeOptions(command: Command): Command {
@@ -64,6 +68,13 @@ export function addServeOptions(command: Command): Command {
     )
     .addOption(
       option("--max-reply <size>", "largest reply sent", sizeIn(REPLY_BYTES), describeSize(REPLY_BYTES_MAX)),
+    )
+    .addOption(
+      option(
+        "--memory-limit <size>",
+        "most memory for records and caches (default: 3/4 of what the machine or the container has)",
+        sizeIn(MEMORY_BYTES),
+      ),
     );
 }
 
@@ -83,7 +94,14 @@ export function readServeOptions(command: Command): ServeOptions {
     logFormat: values.logFormat,
     frameBytesMax: values.maxFrame,
     replyBytesMax: values.maxReply,
+    memoryBytesMax: values.memoryLimit ?? Math.max(MEMORY_BYTES.min, Math.floor(machineMemory() * 0.75)),
   };
+}
+
+/** What the machine has, or what a container on it may use. */
+function machineMemory(): number {
+  // Zero, or a number beyond all machines, where there is no such limit.
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
 /** Of a key and a key file, the one that is on the command line; two in the same place contradict each other. */

@@ -15,6 +15,7 @@ import {
   CHUNK_FIRST_HIGH,
   CHUNK_FIRST_LOW,
   CHUNK_ID,
+  CHUNK_IS_NEWEST,
   CHUNK_IS_PACKED,
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
@@ -62,6 +63,7 @@ export async function saveCollection(
     }
     const last = taken.takeRest();
     await storage.commitCheckpoint(last, { journalPosition: journalPosition(), counts: taken.counts });
+    for (const chunk of taken.chunks) chunk.isOnDisk = !chunk.isDirty;
     return { chunks: taken.chunks.length };
   } catch (error) {
     taken.giveBack({ isNew });
@@ -155,11 +157,21 @@ class Taken {
       const chunk = waiting[this.#next++] as Chunk;
       if (chunk.isGone) continue;
       chunk.isDirty = false;
-      if (chunk.id === 0) chunk.id = ++this.#collection.lastChunkId;
+      this.#giveNumber(chunk);
       bytes += bodyBytesMax(chunk);
       this.chunks.push(chunk);
     }
     return writeRows(this.chunks.slice(first), bytes);
+  }
+
+  /** A chunk that has stopped growing gets another number: what is stored for good is stored in a row. */
+  #giveNumber(chunk: Chunk): void {
+    const isNewest = chunk.owner.isNewest(chunk);
+    const hasNumber = chunk.id !== 0 && chunk.wasNewest === isNewest;
+    chunk.wasNewest = isNewest;
+    if (hasNumber) return;
+    if (chunk.id !== 0) this.#changes.removedChunks.push(chunk.id);
+    chunk.id = ++this.#collection.lastChunkId;
   }
 }
 
@@ -183,8 +195,9 @@ function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortio
     columns[row + CHUNK_FIRST_LOW] = chunk.firstLow;
     columns[row + CHUNK_LAST_HIGH] = chunk.lastHigh;
     columns[row + CHUNK_LAST_LOW] = chunk.lastLow;
-    columns[row + CHUNK_IS_PACKED] = packed === undefined ? 0 : 1;
     columns[row + CHUNK_BODY_BYTES] = at - start;
+    columns[row + CHUNK_IS_PACKED] = packed === undefined ? 0 : 1;
+    columns[row + CHUNK_IS_NEWEST] = chunk.wasNewest ? 1 : 0;
   });
   return { columns, bodies: bodies.subarray(0, at) };
 }

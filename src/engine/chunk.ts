@@ -1,11 +1,12 @@
 /**
- * A run of up to a few hundred records of one document: open as a page, packed, or both.
+ * A run of up to a few hundred records of one document, in one of three forms:
  *
- * - page only: the newest chunk of a document, and whatever was changed lately;
- * - packed only: what nobody has touched for a while, and what a start has loaded;
- * - both: a packed chunk that was unpacked to be read; the page is then a copy that may be dropped.
+ * - open, as a page: what was changed lately, and the newest chunk of a document that is in use;
+ * - packed: what nobody has touched for a while;
+ * - cold, on disk only: what a start has found there, and what was let go when memory ran short.
  *
- * Counts and bounds are known in every form. ChunkStore moves chunks between the forms.
+ * A packed or cold chunk that is read has a page besides, which is a copy and may be dropped. Counts and bounds are
+ * known in every form. ChunkStore moves chunks between the forms.
  */
 import type { Page } from "./page.ts";
 import type { Slab } from "./slab.ts";
@@ -13,8 +14,15 @@ import type { Slab } from "./slab.ts";
 /** Where the packed bytes are. */
 export type PackedBlock = { readonly slab: Slab; readonly start: number; readonly length: number };
 
-/** A document as its chunks see it: the number it has on disk. */
-export type ChunkOwner = { readonly id: number };
+/** A document as its chunks see it. */
+export interface ChunkOwner {
+  /** The number it has on disk. */
+  readonly id: number;
+  /** Whether a chunk is its newest, which is the one that grows. */
+  isNewest(chunk: Chunk): boolean;
+  /** The packed form of one of its chunks, from disk. @throws DatabaseError `storage_failed` */
+  readChunk(id: number): Uint8Array;
+}
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -31,17 +39,32 @@ export class Chunk {
   packed: PackedBlock | undefined = undefined;
   /** Changed since it was last handed to a checkpoint. */
   isDirty = false;
+  /** The last checkpoint that was committed holds it as it is now. */
+  isOnDisk = false;
+  /** Was its document's newest when it was last handed to a checkpoint. */
+  wasNewest = false;
   /** No longer part of its document: whoever still holds it lets it go. */
   isGone = false;
-  /** Has a page that is only a copy of the packed form. */
+  /** Its page is only a copy of what is packed, or on disk. */
   isCopy = false;
-  /** Waits in the store's queue to be packed. */
+  /** Waits, full, in the store's queue to be packed. */
   isQueued = false;
+  /** Waits, as its document's newest, in the store's other queue to be packed. */
+  isWatched = false;
+  /** Waits in the store's queue of packed chunks that may be let go. */
+  isListed = false;
   /** When it was last read or changed, in the store's seconds. */
   touchedAt = 0;
+  /** For how long it has to rest before it is packed, in seconds. */
+  restSeconds: number;
 
-  constructor(owner: ChunkOwner) {
+  constructor(owner: ChunkOwner, restSeconds: number) {
     this.owner = owner;
+    this.restSeconds = restSeconds;
+  }
+
+  get isCold(): boolean {
+    return this.packed === undefined && (this.page === undefined || this.isCopy);
   }
 
   /** Takes count and bounds over from the page, after a change of it. */

@@ -1,23 +1,33 @@
 /**
- * All chunks' memory: unpacks what is read, opens what is changed, packs what rests.
+ * All chunks' memory: unpacks what is read, opens what is changed, packs what rests, and lets go what is on disk when
+ * memory runs short.
  *
- * Copies that were unpacked to be read are bounded; the oldest are dropped first. Packing happens in small portions
- * from `tidy()`, so that no request waits for more than one of them.
+ * Copies that were unpacked to be read are bounded; the oldest are dropped first. Packing and letting go happen in small
+ * portions, so that no request waits for more than one of them.
  */
 import { UNPACKED_CACHE_BYTES_MAX } from "../protocol/limits.ts";
-import type { Chunk } from "./chunk.ts";
+import { Chunk, type ChunkOwner } from "./chunk.ts";
 import { packPage, unpackPage } from "./chunk_codec.ts";
 import type { Page } from "./page.ts";
 import { Queue } from "./queue.ts";
 import { SlabAllocator } from "./slab.ts";
 
-/** A sealed chunk is packed when nobody has touched it for so long. */
+/** A chunk's object and what refers to it, counted on a heap of a million of them. */
+const CHUNK_BYTES = 224;
+/** A chunk is packed when nobody has touched it for so long. */
 const REST_SECONDS = 30;
+/** A chunk that was packed too early, and grew on, rests twice as long the next time, up to this. */
+const REST_SECONDS_MAX = 3600;
 /** One call of `tidy` packs at most this many chunks (about 25 µs each) and looks at so many. */
 const PACKED_A_CALL = 40;
 const LOOKED_AT_A_CALL = 4000;
-/** It stops at so many that do not rest yet: what stands behind them is younger. */
+/** It stops at so many full chunks that do not rest yet: what stands behind them is younger. */
 const YOUNG_A_CALL = 100;
+/** One call of `reclaim` packs so many chunks, or looks at so many that might be let go: about a millisecond. */
+const RECLAIM_PACKED_A_CALL = 32;
+const RECLAIM_LOOKED_AT_A_CALL = 1000;
+/** What was asked for so lately is let go last. */
+const LATELY_SECONDS = 5;
 /** Chunks that were opened or freed since they were read stay in the queue of copies, up to this many. */
 const COPIES_MAX = 100_000;
 
@@ -27,19 +37,34 @@ export type ChunkStoreOptions = {
   chunkTextBytesMax: number;
   unpackedBytesMax?: number;
   restSeconds?: number;
+  slabBytes?: number | undefined;
+  /** Whether chunks are saved somewhere, and may be let go. */
+  isSaved?: boolean;
 };
 
 export class ChunkStore {
-  readonly slabs = new SlabAllocator();
+  readonly slabs: SlabAllocator;
   readonly chunkRecordsMax: number;
   readonly chunkTextBytesMax: number;
   /** The time of the last `tidy`, which is exact enough to tell what rests. */
   seconds = 0;
 
+  /** How many chunks are on disk only. */
+  coldCount = 0;
+  /** What all the small objects take: chunks, and what documents and key-values add to it. An estimate. */
+  objectBytes = 0;
+  /** Memory is short: nothing is to be opened that need not be. */
+  isShort = false;
+
   readonly #unpackedBytesMax: number;
   readonly #restSeconds: number;
+  readonly #isSaved: boolean;
   /** Chunks that may be packed when they rest, oldest first. */
-  readonly #queue = new Queue<Chunk>();
+  readonly #full = new Queue<Chunk>();
+  /** The same of those that may still grow, in turn: which of them rests, their order does not tell. */
+  readonly #growing = new Queue<Chunk>();
+  /** Packed chunks that may be let go when they are on disk, oldest first. */
+  readonly #packed = new Queue<Chunk>();
   /** Chunks with a page that is only a copy, oldest first. */
   readonly #copies = new Queue<Chunk>();
   #copiesBytes = 0;
@@ -49,6 +74,33 @@ export class ChunkStore {
     this.chunkTextBytesMax = options.chunkTextBytesMax;
     this.#unpackedBytesMax = options.unpackedBytesMax ?? UNPACKED_CACHE_BYTES_MAX;
     this.#restSeconds = options.restSeconds ?? REST_SECONDS;
+    this.#isSaved = options.isSaved ?? false;
+    this.slabs = new SlabAllocator(options.slabBytes);
+  }
+
+  /** All that records, caches and names take. */
+  get usedBytes(): number {
+    return this.slabs.usedBytes + this.objectBytes;
+  }
+
+  /** The same with what is free between them, and cannot be given back to the system yet. */
+  get heldBytes(): number {
+    return this.slabs.touchedBytes + this.objectBytes;
+  }
+
+  /** A chunk that is about to get a page; `previous` is the one before it in its document. */
+  create(owner: ChunkOwner, previous: Chunk | undefined): Chunk {
+    // A document that is written to now and then is so for good.
+    this.objectBytes += CHUNK_BYTES;
+    return new Chunk(owner, previous?.restSeconds ?? this.#restSeconds);
+  }
+
+  /** A chunk that a start has found on disk. */
+  createCold(owner: ChunkOwner): Chunk {
+    const chunk = this.create(owner, undefined);
+    chunk.isOnDisk = true;
+    this.coldCount++;
+    return chunk;
   }
 
   /** The chunk's page, to be read and not changed; it holds until the next call of any method. */
@@ -56,48 +108,72 @@ export class ChunkStore {
     chunk.touchedAt = this.seconds;
     if (chunk.page !== undefined) return chunk.page;
     const page = this.#unpack(chunk);
-    this.#dropOldCopies();
+    this.#dropOldCopies(this.#unpackedBytesMax - page.blockBytes);
     chunk.isCopy = true;
+    chunk.page = page;
     this.#copies.push(chunk);
     this.#copiesBytes += page.blockBytes;
     return page;
   }
 
-  /** The chunk's page, to be changed, or to be read often: the packed form is given up. */
+  /** The chunk's page, to be changed: the packed form is given up. */
   open(chunk: Chunk): Page {
     chunk.touchedAt = this.seconds;
+    if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
     const page = chunk.page ?? this.#unpack(chunk);
+    if (chunk.packed === undefined) this.coldCount--;
+    else this.#freePacked(chunk);
     if (chunk.isCopy) this.#noLongerCopy(chunk);
-    if (chunk.packed !== undefined) this.#freePacked(chunk);
+    chunk.page = page;
     return page;
   }
 
-  /** From now on the chunk is packed when it rests. */
+  /** The same for a document's newest chunk: one that was packed, and is asked for again, rests longer next time. */
+  openNewest(chunk: Chunk): Page {
+    chunk.touchedAt = this.seconds;
+    if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
+    chunk.restSeconds = Math.min(2 * chunk.restSeconds, REST_SECONDS_MAX);
+    this.watch(chunk);
+    return this.open(chunk);
+  }
+
+  /** A document's newest chunk, to be read: it stays open for the next poll, unless memory is short. */
+  readNewest(chunk: Chunk): Page {
+    if (chunk.page !== undefined) {
+      chunk.touchedAt = this.seconds;
+      return chunk.page;
+    }
+    return this.isShort ? this.read(chunk) : this.openNewest(chunk);
+  }
+
+  /** Reads a cold chunk back, so that opening it cannot fail. @throws DatabaseError `storage_failed` */
+  fetch(chunk: Chunk): void {
+    if (!chunk.isCold) return;
+    this.#adoptPacked(chunk, chunk.owner.readChunk(chunk.id));
+    this.coldCount--;
+  }
+
+  /** From now on the chunk, which is full, is packed when it rests. */
   seal(chunk: Chunk): void {
-    chunk.page?.fit(this.slabs);
-    if (chunk.isQueued || chunk.isGone || chunk.packed !== undefined) return;
+    if (chunk.page === undefined || chunk.isCopy) return;
+    chunk.page.fit(this.slabs);
+    if (chunk.isQueued) return;
     chunk.isQueued = true;
-    this.#queue.push(chunk);
+    this.#full.push(chunk);
   }
 
-  pack(chunk: Chunk): void {
-    if (chunk.page === undefined || chunk.packed !== undefined) return;
-    this.adoptPacked(chunk, packPage(chunk.page));
-    chunk.page.free(this.slabs);
-    chunk.page = undefined;
-  }
-
-  /** Gives a chunk its packed form, as a start loads it. */
-  adoptPacked(chunk: Chunk, bytes: Uint8Array): void {
-    const slab = this.slabs.slabFor(bytes.length);
-    const start = slab.take();
-    slab.bytes.set(bytes, start);
-    chunk.packed = { slab, start, length: bytes.length };
+  /** The same for a document's newest chunk, which may still grow. */
+  watch(chunk: Chunk): void {
+    if (chunk.isWatched) return;
+    chunk.isWatched = true;
+    this.#growing.push(chunk);
   }
 
   free(chunk: Chunk): void {
-    chunk.isGone = true;
+    this.objectBytes -= CHUNK_BYTES;
+    if (chunk.isCold) this.coldCount--;
     if (chunk.isCopy) this.#noLongerCopy(chunk);
+    chunk.isGone = true;
     chunk.page?.free(this.slabs);
     chunk.page = undefined;
     if (chunk.packed !== undefined) this.#freePacked(chunk);
@@ -110,31 +186,120 @@ export class ChunkStore {
    */
   tidy(seconds: number): boolean {
     this.seconds = seconds;
+    const full = this.#packResting(this.#full, YOUNG_A_CALL);
+    const growing = this.#packResting(this.#growing, LOOKED_AT_A_CALL);
+    return full || growing;
+  }
+
+  /**
+   * Makes memory free, in a small portion: lets go what is on disk and has not been asked for lately, packs what is
+   * open, and at last lets go whatever is on disk.
+   *
+   * @returns false when there is nothing more to be had.
+   */
+  reclaim(): boolean {
+    return this.#letGo({ isUrgent: false }) || this.#packAnything() || this.#letGo({ isUrgent: true });
+  }
+
+  /** Chunks of a queue that are not to be packed any more leave it, and those that do not rest yet go to its end. */
+  #packResting(queue: Queue<Chunk>, youngMax: number): boolean {
     let packed = 0;
     let young = 0;
     let looked = 0;
-    const most = Math.min(this.#queue.length, LOOKED_AT_A_CALL);
-    for (; looked < most && packed < PACKED_A_CALL && young < YOUNG_A_CALL; looked++) {
-      const chunk = this.#queue.shift() as Chunk;
-      chunk.isQueued = false;
-      if (chunk.isGone || chunk.packed !== undefined) continue;
-      if (seconds - chunk.touchedAt < this.#restSeconds) {
+    const most = Math.min(queue.length, LOOKED_AT_A_CALL);
+    for (; looked < most && packed < PACKED_A_CALL && young < youngMax; looked++) {
+      const chunk = queue.shift() as Chunk;
+      if (!this.#leave(queue, chunk)) continue;
+      if (this.seconds - chunk.touchedAt < chunk.restSeconds) {
         young++;
-        chunk.isQueued = true;
-        this.#queue.push(chunk);
+        this.#enter(queue, chunk);
       } else {
         packed++;
-        this.pack(chunk);
+        this.#pack(chunk);
       }
     }
-    return packed === PACKED_A_CALL || looked === LOOKED_AT_A_CALL;
+    return packed === PACKED_A_CALL;
+  }
+
+  /** Full chunks first: nobody is going to add to them. */
+  #packAnything(): boolean {
+    for (const queue of [this.#full, this.#growing]) {
+      let packed = 0;
+      while (packed < RECLAIM_PACKED_A_CALL && queue.length > 0) {
+        const chunk = queue.shift() as Chunk;
+        if (!this.#leave(queue, chunk)) continue;
+        this.#pack(chunk);
+        packed++;
+      }
+      if (packed > 0) return true;
+    }
+    return false;
+  }
+
+  /** Whether a chunk that has been taken out of a queue is still to be packed. */
+  #leave(queue: Queue<Chunk>, chunk: Chunk): boolean {
+    if (queue === this.#full) chunk.isQueued = false;
+    else {
+      chunk.isWatched = false;
+      // It has filled up meanwhile, and stands in the other queue too.
+      if (chunk.isQueued) return false;
+    }
+    return !chunk.isGone && chunk.page !== undefined && !chunk.isCopy;
+  }
+
+  #enter(queue: Queue<Chunk>, chunk: Chunk): void {
+    if (queue === this.#full) chunk.isQueued = true;
+    else chunk.isWatched = true;
+    queue.push(chunk);
+  }
+
+  #letGo({ isUrgent }: { isUrgent: boolean }): boolean {
+    let gone = 0;
+    const most = Math.min(this.#packed.length, RECLAIM_LOOKED_AT_A_CALL);
+    for (let looked = 0; looked < most; looked++) {
+      const chunk = this.#packed.shift() as Chunk;
+      chunk.isListed = false;
+      if (chunk.isGone || chunk.packed === undefined) continue;
+      if (chunk.isOnDisk && (isUrgent || this.seconds - chunk.touchedAt > LATELY_SECONDS)) {
+        this.#cool(chunk);
+        gone++;
+      } else this.#list(chunk);
+    }
+    return gone > 0;
+  }
+
+  #cool(chunk: Chunk): void {
+    this.#freePacked(chunk);
+    this.coldCount++;
+  }
+
+  #list(chunk: Chunk): void {
+    if (!this.#isSaved || chunk.isListed) return;
+    chunk.isListed = true;
+    this.#packed.push(chunk);
+  }
+
+  #pack(chunk: Chunk): void {
+    const page = chunk.page as Page;
+    this.#adoptPacked(chunk, packPage(page));
+    page.free(this.slabs);
+    chunk.page = undefined;
+  }
+
+  #adoptPacked(chunk: Chunk, bytes: Uint8Array): void {
+    const slab = this.slabs.slabFor(bytes.length);
+    const start = slab.take();
+    slab.bytes.set(bytes, start);
+    chunk.packed = { slab, start, length: bytes.length };
+    this.#list(chunk);
   }
 
   #unpack(chunk: Chunk): Page {
-    const { slab, start, length } = chunk.packed as NonNullable<Chunk["packed"]>;
-    const page = unpackPage(this.slabs, slab.bytes.subarray(start, start + length), chunk.count);
-    chunk.page = page;
-    return page;
+    if (chunk.packed === undefined) {
+      return unpackPage(this.slabs, chunk.owner.readChunk(chunk.id), chunk.count);
+    }
+    const { slab, start, length } = chunk.packed;
+    return unpackPage(this.slabs, slab.bytes.subarray(start, start + length), chunk.count);
   }
 
   #freePacked(chunk: Chunk): void {
@@ -143,16 +308,19 @@ export class ChunkStore {
     chunk.packed = undefined;
   }
 
-  #dropOldCopies(): void {
-    while (this.#copiesBytes > this.#unpackedBytesMax || this.#copies.length > COPIES_MAX) {
+  #dropOldCopies(bytesMax: number): void {
+    while (this.#copiesBytes > bytesMax || this.#copies.length > COPIES_MAX) {
       const oldest = this.#copies.shift();
       if (oldest === undefined) return;
       // Chunks that were opened or freed since are still in the queue.
-      if (!oldest.isCopy) continue;
-      this.#noLongerCopy(oldest);
-      oldest.page?.free(this.slabs);
-      oldest.page = undefined;
+      if (oldest.isCopy) this.#dropCopy(oldest);
     }
+  }
+
+  #dropCopy(chunk: Chunk): void {
+    this.#noLongerCopy(chunk);
+    chunk.page?.free(this.slabs);
+    chunk.page = undefined;
   }
 
   #noLongerCopy(chunk: Chunk): void {

@@ -1,6 +1,8 @@
 /**
  * A collection: its documents, its key-values, and the account of what the next checkpoint has to save.
  */
+import { DatabaseError } from "../protocol/errors.ts";
+import { type Storage, StorageError } from "../storage/storage.ts";
 import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
@@ -28,6 +30,11 @@ export class Changes {
   }
 }
 
+/** A document's objects and its place in tables, counted on a heap of a million of them. */
+const DOCUMENT_BYTES = 448;
+
+type CollectionStorage = Pick<Storage, "readChunk">;
+
 /** How many patterns' matching documents a collection remembers. */
 const MATCHES_MAX = 16;
 
@@ -54,10 +61,13 @@ export class Collection implements SeriesHost {
   /** By pattern, in the order they were asked for. */
   readonly #matches = new Map<string, Matches>();
 
-  constructor({ name, chunks, isTracked }: { name: Name; chunks: ChunkStore; isTracked: boolean }) {
+  readonly #storage: CollectionStorage | undefined;
+
+  constructor({ name, chunks, storage }: { name: Name; chunks: ChunkStore; storage?: CollectionStorage }) {
     this.name = name;
     this.chunks = chunks;
-    this.changes = isTracked ? new Changes() : undefined;
+    this.#storage = storage;
+    this.changes = storage === undefined ? undefined : new Changes();
   }
 
   get isEmpty(): boolean {
@@ -85,6 +95,7 @@ export class Collection implements SeriesHost {
   /** Adds a document that has a number already. */
   loadDocument(name: string, id: number): Series {
     const series = new Series(this, { name: new Name(name, this.chunks.slabs), id });
+    this.chunks.objectBytes += DOCUMENT_BYTES;
     this.lastDocumentId = Math.max(this.lastDocumentId, id);
     this.documents.add(series);
     return series;
@@ -96,22 +107,33 @@ export class Collection implements SeriesHost {
     this.documents.delete(series);
     // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
     this.changes?.removedDocuments.push(series.id);
-    this.chunkCount -= series.chunks.length;
+    for (const chunk of series.chunks) this.chunkRemoved(chunk);
+    this.chunks.objectBytes -= DOCUMENT_BYTES;
     series.free();
   }
 
   setValue(key: string, value: string): void {
-    this.values.set(key, value);
+    this.loadValue(key, value);
     this.changes?.keys.add(key);
   }
 
+  /** Sets a value that is on disk already. */
+  loadValue(key: string, value: string): void {
+    const before = this.values.bytes;
+    this.values.set(key, value);
+    this.chunks.objectBytes += this.values.bytes - before;
+  }
+
   removeValue(key: string): void {
+    const before = this.values.bytes;
     if (this.values.delete(key)) this.changes?.keys.add(key);
+    this.chunks.objectBytes += this.values.bytes - before;
   }
 
   /** Frees all memory, at the end of the collection's life. */
   free(): void {
     this.isGone = true;
+    this.chunks.objectBytes -= this.values.bytes + this.documents.size * DOCUMENT_BYTES;
     for (const series of this.documents.sorted()) series.free();
     this.name.free(this.chunks.slabs);
   }
@@ -123,11 +145,21 @@ export class Collection implements SeriesHost {
   chunkChanged(chunk: Chunk): void {
     if (chunk.isDirty || this.changes === undefined) return;
     chunk.isDirty = true;
+    chunk.isOnDisk = false;
     this.changes.chunks.push(chunk);
   }
 
   chunkRemoved(chunk: Chunk): void {
     this.chunkCount--;
     if (chunk.id !== 0) this.changes?.removedChunks.push(chunk.id);
+  }
+
+  readChunk(id: number): Uint8Array {
+    try {
+      return (this.#storage as CollectionStorage).readChunk(this.name.text, id);
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      throw new DatabaseError("storage_failed", error.message, { cause: error });
+    }
   }
 }

@@ -9,13 +9,18 @@ export class KeyValues {
   #sortedKeys: string[] | undefined;
   #rendered: string | undefined;
 
+  /** What they take in memory, about. */
+  bytes = 0;
+
   get size(): number {
     return this.#values.size;
   }
 
   /** `value` is a JSON string with its quotes. */
   set(key: string, value: string): void {
-    if (!this.#values.has(key)) this.#sortedKeys = undefined;
+    const before = this.#values.get(key);
+    if (before === undefined) this.#sortedKeys = undefined;
+    this.bytes += before === undefined ? sizeOf(key, value) : value.length - before.length;
     this.#values.set(key, value);
     this.#rendered = undefined;
   }
@@ -26,7 +31,10 @@ export class KeyValues {
   }
 
   delete(key: string): boolean {
-    if (!this.#values.delete(key)) return false;
+    const value = this.#values.get(key);
+    if (value === undefined) return false;
+    this.#values.delete(key);
+    this.bytes -= sizeOf(key, value);
     this.#sortedKeys = undefined;
     this.#rendered = undefined;
     return true;
@@ -53,4 +61,11 @@ export class KeyValues {
     }
     return `${text}}`;
   }
+}
+
+/** Two strings and their place in a map. */
+const ENTRY_BYTES = 120;
+
+function sizeOf(key: string, value: string): number {
+  return ENTRY_BYTES + key.length + value.length;
 }

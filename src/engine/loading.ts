@@ -2,7 +2,6 @@
  * A start: checkpoints first, then what the journal has beyond them.
  */
 import {
-  CHUNK_BODY_BYTES,
   CHUNK_COLUMNS,
   CHUNK_COUNT,
   CHUNK_DOCUMENT,
@@ -11,12 +10,10 @@ import {
   CHUNK_ID,
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
-  type ChunkRows,
   type LoadedCollection,
   type Storage,
   StorageError,
 } from "../storage/storage.ts";
-import { Chunk } from "./chunk.ts";
 import type { Collection } from "./collection.ts";
 import { type Command, readGroup } from "./journal_entry.ts";
 import type { Rendered } from "./page.ts";
@@ -30,6 +27,8 @@ export interface LoadTarget {
   insert(collection: Collection, document: string, record: Rendered): void;
   /** `isNewFor` tells whether a collection's checkpoint does not hold the command yet. */
   apply(command: Command, isNewFor: (collection: Collection) => boolean): void;
+  /** Called after groups of the journal, with the number of the last of them: memory may have run short. */
+  replayed(group: number): Promise<void>;
 }
 
 /** @throws StorageError that names the damaged file */
@@ -45,6 +44,7 @@ export async function loadDatabase(storage: Storage, target: LoadTarget): Promis
       replayGroup(target, number, body);
       after = number;
     }
+    await target.replayed(after);
   }
 }
 
@@ -61,8 +61,8 @@ async function loadCollection(
       series.isSaved = true;
       documents.set(id, series);
     }
-    loadChunks(collection, documents, { rows: portion.chunks, file: loaded.file });
-    for (const { key, value } of portion.values) collection.values.set(key, value);
+    loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
+    for (const { key, value } of portion.values) collection.loadValue(key, value);
     isLast = portion.isLast;
   }
   collection.isSaved = true;
@@ -79,23 +79,19 @@ async function loadCollection(
 function loadChunks(
   collection: Collection,
   documents: ReadonlyMap<number, Series>,
-  { rows: { columns, bodies }, file }: { rows: ChunkRows; file: string },
+  { columns, file }: { columns: Float64Array; file: string },
 ): void {
-  let at = 0;
   const column = (row: number, index: number): number => columns[row + index] as number;
   for (let row = 0; row < columns.length; row += CHUNK_COLUMNS) {
     const series = documents.get(column(row, CHUNK_DOCUMENT));
     if (series === undefined) throw damaged(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
-    const chunk = new Chunk(series);
+    const chunk = collection.chunks.createCold(series);
     chunk.id = column(row, CHUNK_ID);
     chunk.count = column(row, CHUNK_COUNT);
     chunk.firstHigh = column(row, CHUNK_FIRST_HIGH);
     chunk.firstLow = column(row, CHUNK_FIRST_LOW);
     chunk.lastHigh = column(row, CHUNK_LAST_HIGH);
     chunk.lastLow = column(row, CHUNK_LAST_LOW);
-    const end = at + column(row, CHUNK_BODY_BYTES);
-    collection.chunks.adoptPacked(chunk, bodies.subarray(at, end));
-    at = end;
     series.load(chunk);
     collection.lastChunkId = Math.max(collection.lastChunkId, chunk.id);
   }

@@ -6,7 +6,12 @@
  */
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import { quoteText } from "../protocol/json.ts";
-import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import {
+  CHUNK_RECORDS_MAX,
+  CHUNK_TEXT_BYTES_MAX,
+  REPLY_BYTES_MAX,
+  UNPACKED_CACHE_BYTES_MAX,
+} from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
@@ -29,25 +34,34 @@ import {
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
 import { loadDatabase } from "./loading.ts";
+import { MemoryLimit } from "./memory_limit.ts";
 import { Name, NameTable, readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { predicateOf } from "./predicate.ts";
+import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
 import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
+import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 
 export type MemoryDatabaseOptions = {
   /** Where it is saved; without, it is in memory only. */
   storage?: Storage;
   replyBytesMax?: number;
+  /** What records and caches may take. */
+  memoryBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
 };
 
+export type CheckpointCounts = { collections: number; chunks: number };
 type IsNewFor = (collection: Collection) => boolean;
 export type DatabaseCounts = { collections: number; documents: number; records: number };
 
 const EMPTY_TEXT = '""';
+/** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
+const UNPACKED_SHARE = 1 / 8;
+const SLABS_IN_LIMIT = 1024;
 
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
@@ -58,16 +72,31 @@ export class MemoryDatabase implements Database {
   readonly #collections = new NameTable<Collection>();
   /** Deleted collections that still have a file. */
   readonly #dropped = new Set<string>();
+  readonly #memory: MemoryLimit;
   #journal: Journal | undefined;
+  #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
 
-  constructor({ storage, replyBytesMax = REPLY_BYTES_MAX, chunks = {} }: MemoryDatabaseOptions = {}) {
+  constructor({
+    storage,
+    replyBytesMax = REPLY_BYTES_MAX,
+    memoryBytesMax = Number.POSITIVE_INFINITY,
+    chunks = {},
+  }: MemoryDatabaseOptions = {}) {
     this.#storage = storage;
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
       chunkTextBytesMax: CHUNK_TEXT_BYTES_MAX,
+      unpackedBytesMax: Math.min(UNPACKED_CACHE_BYTES_MAX, memoryBytesMax * UNPACKED_SHARE),
+      slabBytes: Math.min(SLAB_BYTES_MAX, Math.max(SLAB_BYTES_MIN, memoryBytesMax / SLABS_IN_LIMIT)),
+      isSaved: storage !== undefined,
       ...chunks,
+    });
+    this.#memory = new MemoryLimit({
+      chunks: this.#chunks,
+      limitBytes: memoryBytesMax,
+      save: storage === undefined ? undefined : () => this.checkpoint(),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
   }
@@ -78,8 +107,9 @@ export class MemoryDatabase implements Database {
    * @throws StorageError that names the damaged file
    */
   async load(): Promise<void> {
-    if (this.#storage === undefined) return;
-    await loadDatabase(this.#storage, {
+    const storage = this.#storage;
+    if (storage === undefined) return;
+    await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#addCollection(name),
       insert: (collection, document, record) => {
@@ -87,8 +117,12 @@ export class MemoryDatabase implements Database {
         collection.recordCount += series.insert(record);
       },
       apply: (command, isNewFor) => this.#apply(command, isNewFor),
+      replayed: async (group) => {
+        this.#memory.relieveNow();
+        if (this.#memory.isShort) await this.#runCheckpoint(group);
+      },
     });
-    if (this.#storage.hasJournal) this.#journal = new Journal(this.#storage);
+    if (storage.hasJournal) this.#journal = new Journal(storage);
   }
 
   counts(): DatabaseCounts {
@@ -100,10 +134,10 @@ export class MemoryDatabase implements Database {
     return counts;
   }
 
-  /** Bytes of record blocks in use, and of all slabs that are held for them. */
-  memory(): { usedBytes: number; heldBytes: number } {
-    const { usedBytes, heldBytes } = this.#chunks.slabs;
-    return { usedBytes, heldBytes };
+  /** Bytes of blocks in use; the same with all objects; with free blocks, too. How many chunks are on disk only. */
+  memory(): { blockBytes: number; usedBytes: number; heldBytes: number; coldChunks: number } {
+    const { slabs, usedBytes, heldBytes, coldCount } = this.#chunks;
+    return { blockBytes: slabs.usedBytes, usedBytes, heldBytes, coldChunks: coldCount };
   }
 
   /** Packs what rests, in a small portion. Returns whether there may be more to do at once. */
@@ -111,34 +145,49 @@ export class MemoryDatabase implements Database {
     return this.#chunks.tidy(seconds);
   }
 
+  /** Packs what is open and lets go what is on disk, in a small portion. Returns false when there is no more. */
+  reclaim(): boolean {
+    return this.#chunks.reclaim();
+  }
+
   /**
-   * Saves what has changed since the last checkpoint, and cuts the journal. One at a time.
+   * Saves what has changed since the last checkpoint, and cuts the journal. One that is under way is joined.
    *
    * @throws StorageError; what was not saved is saved by the next one.
    */
-  async checkpoint(): Promise<{ collections: number; chunks: number }> {
+  checkpoint(): Promise<CheckpointCounts> {
+    this.#checkpoint ??= this.#runCheckpoint().finally(() => {
+      this.#checkpoint = undefined;
+    });
+    return this.#checkpoint;
+  }
+
+  /** Commits and saves all there is. The storage stays open. */
+  async close(): Promise<void> {
+    await this.#journal?.drain();
+    // One that is under way may be past what came last; if it fails, so does the next, which says so.
+    await this.#checkpoint?.catch(() => {});
+    await this.checkpoint();
+  }
+
+  /** `position`: up to which group of the journal memory is, if it does not know by itself. */
+  async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
     const storage = this.#storage;
     const saved = { collections: 0, chunks: 0 };
     if (storage === undefined) return saved;
-    const upTo = this.#journal?.lastClosedGroup;
+    const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
+    const upTo = journalPosition();
     for (const name of [...this.#dropped]) {
       await storage.dropCollection(name);
       this.#dropped.delete(name);
     }
     for (const collection of [...this.#collections.sorted()]) {
       if (collection.isGone || collection.changes?.isEmpty) continue;
-      const journalPosition = (): number => this.#journal?.lastClosedGroup ?? storage.lastGroup;
       saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
       saved.collections++;
     }
-    await storage.cutJournal(upTo ?? storage.lastGroup);
+    await storage.cutJournal(upTo);
     return saved;
-  }
-
-  /** Commits and saves all there is. The storage stays open. */
-  async close(): Promise<void> {
-    await this.#journal?.drain();
-    await this.checkpoint();
   }
 
   insert(batch: InsertBatch): Written {
@@ -149,6 +198,10 @@ export class MemoryDatabase implements Database {
     const record = this.#rendered;
     record.source = batch.text;
     record.to = 0;
+    if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
+      this.#memory.ensureRoom(bytesOf(batch, this.#collections));
+    }
+    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
     let collection: Collection | undefined;
     for (let index = 0; index < batch.count; index++) {
       const row = index * COLUMNS;
@@ -171,7 +224,7 @@ export class MemoryDatabase implements Database {
       collection.recordCount += series.insert(record);
       journal?.nameDocument(index, collection.name, series);
     }
-    return journal?.insert(batch);
+    return both(journal?.insert(batch), this.#memory.relieve());
   }
 
   latest(query: Request<"qry">): string {
@@ -233,7 +286,8 @@ export class MemoryDatabase implements Database {
   }
 
   setValue(request: Request<"sval">): Written {
-    return this.#write({ type: "sval", request });
+    this.#memory.ensureRoom(request.key.length + request.value.length);
+    return both(this.#write({ type: "sval", request }), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {
@@ -274,6 +328,7 @@ export class MemoryDatabase implements Database {
 
   #write(command: Command): Written {
     this.#journal?.ensureWritable();
+    if (this.#chunks.coldCount > 0) prepareRemovals(command, this.#collections);
     this.#apply(command, () => true);
     return this.#journal?.command(command);
   }
@@ -352,7 +407,7 @@ export class MemoryDatabase implements Database {
     const collection = new Collection({
       name: new Name(name, this.#chunks.slabs),
       chunks: this.#chunks,
-      isTracked: this.#storage !== undefined,
+      ...(this.#storage === undefined ? {} : { storage: this.#storage }),
     });
     this.#collections.add(collection);
     return collection;
@@ -372,4 +427,9 @@ export class MemoryDatabase implements Database {
 function documentForWrite(collection: Collection, names: Buffer, start: number, end: number): Series {
   const { documents } = collection;
   return documents.getByBytes(names, start, end) ?? collection.addDocument(readName(names, start, end));
+}
+
+/** When both are done; nothing to wait for where there is no second. */
+function both(written: Written, relief: Promise<void> | undefined): Written {
+  return relief === undefined ? written : Promise.all([written, relief]).then(() => undefined);
 }

@@ -6,7 +6,7 @@
  * oldest leaves full chunks too.
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
-import { Chunk } from "./chunk.ts";
+import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
@@ -19,6 +19,8 @@ export interface SeriesHost {
   chunkAdded(): void;
   chunkChanged(chunk: Chunk): void;
   chunkRemoved(chunk: Chunk): void;
+  /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
+  readChunk(id: number): Uint8Array;
 }
 
 export type HistoryRange = {
@@ -32,7 +34,7 @@ export type HistoryRange = {
 
 const PAGE_BYTES_AT_FIRST = 128;
 
-export class Series {
+export class Series implements ChunkOwner {
   readonly name: Name;
   /** Its number on disk, unique in the collection. */
   readonly id: number;
@@ -70,7 +72,7 @@ export class Series {
     } else {
       // The hot path: nothing is measured again but the end.
       const store = this.#host.chunks;
-      store.open(last).append(store.slabs, record);
+      store.openNewest(last).append(store.slabs, record);
       last.count++;
       last.lastHigh = record.high;
       last.lastLow = record.low;
@@ -80,7 +82,34 @@ export class Series {
     return 1;
   }
 
-  /** Adds a chunk that a start has loaded; they come in the order of time. */
+  /**
+   * Reads back what `insert` of a record at that time may have to open, so that it cannot fail halfway.
+   *
+   * @throws DatabaseError `storage_failed`
+   */
+  prepareInsert(at: Timestamp): void {
+    const chunks = this.#chunks;
+    const first = Math.max(0, this.#lastChunkStarting(at));
+    for (const chunk of chunks.slice(first, first + 2)) this.#host.chunks.fetch(chunk);
+  }
+
+  /** The same for `remove`: chunks that are covered whole go unread. */
+  prepareRemoval(from: Timestamp, to: Timestamp): void {
+    for (const index of [this.#firstChunkReaching(from), this.#lastChunkStarting(to)]) {
+      const chunk = this.#chunks[index];
+      if (chunk !== undefined && !isCovered(chunk, from, to)) this.#host.chunks.fetch(chunk);
+    }
+  }
+
+  isNewest(chunk: Chunk): boolean {
+    return this.#chunks[this.#chunks.length - 1] === chunk;
+  }
+
+  readChunk(id: number): Uint8Array {
+    return this.#host.readChunk(id);
+  }
+
+  /** Adds a chunk that a start has found on disk. */
   load(chunk: Chunk): void {
     this.#chunks.push(chunk);
     this.#host.chunkAdded();
@@ -141,9 +170,8 @@ export class Series {
     const index = this.#lastChunkStarting(at);
     if (index < 0) return false;
     const chunk = chunks[index] as Chunk;
-    // The newest chunk is what every poll asks for: it is opened for good.
     const store = this.#host.chunks;
-    const page = index === chunks.length - 1 ? store.open(chunk) : store.read(chunk);
+    const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
     const record = isBefore(at.high, at.low, lastOf(chunk))
       ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
       : chunk.count - 1;
@@ -242,7 +270,7 @@ export class Series {
   /** Begins a chunk at a place among the others. */
   #begin(at: number, record: Rendered): number {
     const store = this.#host.chunks;
-    const chunk = new Chunk(this);
+    const chunk = store.create(this, this.#chunks[at - 1]);
     // A document that has filled a chunk will fill another: its page begins large, and moves less often.
     const expected = (this.#chunks[at - 1]?.page?.blockBytes ?? 0) >> 2;
     chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from, expected));
@@ -255,7 +283,7 @@ export class Series {
     const store = this.#host.chunks;
     const chunk = this.#chunks[at] as Chunk;
     const page = store.open(chunk);
-    const tail = new Chunk(this);
+    const tail = store.create(this, chunk);
     tail.page = page.splitOff(store.slabs, index);
     this.#place(at + 1, tail);
     this.#changed(chunk);
@@ -266,22 +294,20 @@ export class Series {
     const isNewest = at === this.#chunks.length;
     if (isNewest) this.#chunks.push(chunk);
     else this.#chunks.splice(at, 0, chunk);
+    if (isNewest) this.#host.chunks.watch(chunk);
     this.#changed(chunk);
-    if (!isNewest) this.#host.chunks.seal(chunk);
   }
 
   #changed(chunk: Chunk): void {
     chunk.measure(chunk.page as Page);
     this.#host.chunkChanged(chunk);
-    if (chunk !== this.#chunks[this.#chunks.length - 1]) this.#host.chunks.seal(chunk);
+    if (!this.isNewest(chunk)) this.#host.chunks.seal(chunk);
   }
 
   /** Returns how many records the chunk has left. */
   #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
     const store = this.#host.chunks;
-    const isCovered =
-      !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
-    if (isCovered) {
+    if (isCovered(chunk, from, to)) {
       this.recordCount -= chunk.count;
       this.#discard(chunk);
       return 0;
@@ -330,6 +356,10 @@ export class Series {
     }
     return from;
   }
+}
+
+function isCovered(chunk: Chunk, from: Timestamp, to: Timestamp): boolean {
+  return !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
 }
 
 function lastOf(chunk: Chunk): Timestamp {

@@ -8,7 +8,9 @@
  */
 
 /** Large, since each buffer is a mapping of its own to the system; pages of it that were never written cost nothing. */
-const SLAB_BYTES = 1024 * 1024;
+export const SLAB_BYTES_MAX = 1024 * 1024;
+/** No smaller than two of the largest blocks. */
+export const SLAB_BYTES_MIN = 128 * 1024;
 const BLOCK_BYTES_MIN = 16;
 /** The largest class; a larger block gets a slab of its own, as large as itself. */
 const BLOCK_BYTES_MAX = 64 * 1024;
@@ -34,6 +36,16 @@ export class Slab {
     this.bytes = Buffer.from(memory);
     this.words = new Int32Array(memory);
     this.blockBytes = blockBytes;
+  }
+
+  /** How far it was ever written to: the rest is no memory yet. */
+  get touchedBytes(): number {
+    return this.#neverUsed;
+  }
+
+  /** Whether the next block is one that never was in use. */
+  get touchesNext(): boolean {
+    return this.#firstFree === NONE;
   }
 
   get isEmpty(): boolean {
@@ -67,29 +79,45 @@ export class Slab {
 export class SlabAllocator {
   /** Bytes of blocks that are in use, with what rounding up to their class adds. */
   usedBytes = 0;
-  /** Bytes of all slabs, in use or spare. */
-  heldBytes = 0;
-
+  readonly #slabBytes: number;
+  #touchedBytes = 0;
   readonly #withRoom: Slab[][] = [];
+  /** Memory of slabs that are empty. */
   readonly #spare: ArrayBuffer[] = [];
+
+  constructor(slabBytes = SLAB_BYTES_MAX) {
+    this.#slabBytes = slabBytes;
+  }
+
+  /** Bytes of all slabs, in use or spare, as far as they were ever written to: what they take of the machine. */
+  get touchedBytes(): number {
+    return this.#touchedBytes + this.#spare.length * this.#slabBytes;
+  }
 
   /** A slab with room for a block of at least `bytes`; call `take()` on it at once. */
   slabFor(bytes: number): Slab {
     const blockBytes = blockSize(bytes);
     this.usedBytes += blockBytes;
-    if (blockBytes > BLOCK_BYTES_MAX) return new Slab(this.#newMemory(blockBytes), blockBytes);
+    if (blockBytes > BLOCK_BYTES_MAX) {
+      this.#touchedBytes += blockBytes;
+      return new Slab(new ArrayBuffer(blockBytes), blockBytes);
+    }
     const sizeClass = classOf(blockBytes);
     this.#withRoom[sizeClass] ??= [];
     const candidates = this.#withRoom[sizeClass];
     for (;;) {
       const last = candidates[candidates.length - 1];
       if (last === undefined) break;
-      if (!last.isFull) return last;
+      if (!last.isFull) {
+        if (last.touchesNext) this.#touchedBytes += blockBytes;
+        return last;
+      }
       // Its last take() filled it; it leaves the list here, where that costs nothing extra.
       candidates.pop();
       last.roomIndex = NONE;
     }
-    const slab = new Slab(this.#spare.pop() ?? this.#newMemory(SLAB_BYTES), blockBytes);
+    const slab = new Slab(this.#spare.pop() ?? new ArrayBuffer(this.#slabBytes), blockBytes);
+    this.#touchedBytes += blockBytes;
     slab.roomIndex = candidates.length;
     candidates.push(slab);
     return slab;
@@ -99,7 +127,7 @@ export class SlabAllocator {
     this.usedBytes -= slab.blockBytes;
     slab.giveBack(offset);
     if (slab.blockBytes > BLOCK_BYTES_MAX) {
-      this.heldBytes -= slab.bytes.length;
+      this.#touchedBytes -= slab.touchedBytes;
       return;
     }
     const candidates = this.#withRoom[classOf(slab.blockBytes)] as Slab[];
@@ -119,13 +147,8 @@ export class SlabAllocator {
       }
       slab.roomIndex = NONE;
     }
+    this.#touchedBytes -= slab.touchedBytes;
     if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(slab.words.buffer as ArrayBuffer);
-    else this.heldBytes -= SLAB_BYTES;
-  }
-
-  #newMemory(bytes: number): ArrayBuffer {
-    this.heldBytes += bytes;
-    return new ArrayBuffer(bytes);
   }
 }
 

@@ -46,8 +46,15 @@ export const ERRORS = {
     exitCode: 1,
     onWire: true,
   },
+  memory_full: {
+    meaning: "the insert would pass `--memory-limit`; nothing was applied, and deleting makes room again",
+    httpStatus: 507,
+    exitCode: 1,
+    onWire: true,
+  },
   storage_failed: {
-    meaning: "the disk did not take the write; it may be lost, and must be sent again",
+    meaning:
+      "the disk did not take the write, which may be lost and must be sent again, or did not give what was asked for",
     httpStatus: 507,
     exitCode: 1,
     onWire: true,

@@ -63,6 +63,3 @@ export const UNPACKED_CACHE_BYTES_MAX = 64 * MIB;
 
 /** A checkpoint hands its chunks to the writer in portions of about this size, one after another. */
 export const CHECKPOINT_PORTION_BYTES = 1 * MIB;
-
-/** A start reads checkpoints in portions of about this size. */
-export const LOAD_PORTION_BYTES = 4 * MIB;

@@ -30,6 +30,8 @@ const SYNC_MS = 1000;
 /** A cut deletes so many rows in one transaction, so that commits get their turn in between. */
 const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
+/** At an orderly end, so many free pages are not worth rewriting the file. */
+const FREE_PAGES_KEPT = 16;
 
 const SCHEMA = `
   CREATE TABLE meta (
@@ -191,7 +193,16 @@ export class Catalog {
   close(): void {
     clearInterval(this.#timer);
     if (this.#walHandle !== undefined) closeSync(this.#walHandle);
+    this.#explaining(() => this.#giveBackSpace());
     this.#database.close();
+  }
+
+  /** The file keeps the size of the longest journal it had, which is of use only while the server runs. */
+  #giveBackSpace(): void {
+    const { freelist_count } = this.#database.query("PRAGMA freelist_count").get() as {
+      freelist_count: number;
+    };
+    if (freelist_count >= FREE_PAGES_KEPT) this.#database.run("VACUUM");
   }
 
   #meta(): MetaRow {

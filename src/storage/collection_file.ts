@@ -1,10 +1,16 @@
 /**
  * One collection's database, collections/NAME.db. Runs in a worker thread.
  *
- *     meta       (id = 1, name, journal_position, documents, chunks, records, key_values, checksum)
- *     documents  (id, name, checksum)
- *     chunks     (id, document, first_ts, last_ts, count, checksum, body)   body: see engine/chunk_codec.ts
- *     key_values (key, value, checksum)
+ *     meta        (id = 1, name, journal_position, documents, chunks, records, key_values, checksum)
+ *     documents   (id, name, checksum)
+ *     chunks      (id, document, count, first_ts, last_ts, bytes, body_checksum, checksum)
+ *     bodies      (id, body)            of chunks; see engine/chunk_codec.ts
+ *     growing     (id, body)            the same of each document's newest chunk
+ *     key_values  (key, value, checksum)
+ *
+ * A start reads the chunks' index and leaves the bodies where they are. The newest chunks, which most checkpoints write
+ * again and larger, are apart from the others: what is in `bodies` was appended once, so its pages are full, and a
+ * growing row moves none of it.
  *
  * Names, keys and values are the insides of JSON strings, since SQLite's text cannot hold half a surrogate pair. The
  * counts in `meta` are what a start adds up to, so that a missing row is noticed as well as a wrong one.
@@ -14,8 +20,10 @@
  * readings with little waste, and still make a small collection a small file. A file is open only while it is read
  * or written, so thousands of collections are not thousands of open files.
  */
-import { Database } from "bun:sqlite";
-import { checksumOf } from "./checksum.ts";
+import { constants, Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { checksumOf, checksumOfNumbers } from "./checksum.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import {
   CHUNK_BODY_BYTES,
@@ -25,6 +33,7 @@ import {
   CHUNK_FIRST_HIGH,
   CHUNK_FIRST_LOW,
   CHUNK_ID,
+  CHUNK_IS_NEWEST,
   CHUNK_IS_PACKED,
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
@@ -37,9 +46,18 @@ import {
 } from "./storage.ts";
 
 const APPLICATION_ID = 0x466c7543;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const PAGE_BYTES = 8192;
 const ZSTD_LEVEL = 1;
+const READ_ONLY = constants.SQLITE_OPEN_READONLY;
+/** How long the two that have a file open wait for each other: a reader holds it for microseconds. */
+const BUSY_MS = 1000;
+/** Of a file that single chunks are read from; the system keeps what is read often. */
+const READER_CACHE_KIB = 256;
+const LOW_HALF = 0xffff_ffff;
+/** What the checksum of a chunk's row covers: its columns, and the checksum of its body. */
+const BODY_CHECKSUM = CHUNK_BODY_BYTES + 1;
+const INDEX_COLUMNS = BODY_CHECKSUM + 1;
 
 const SCHEMA = `
   CREATE TABLE meta (
@@ -49,10 +67,11 @@ const SCHEMA = `
   ) STRICT;
   CREATE TABLE documents (id INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
   CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, first_ts INTEGER NOT NULL, last_ts INTEGER NOT NULL,
-    count INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
+    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, count INTEGER NOT NULL, first_ts INTEGER NOT NULL,
+    last_ts INTEGER NOT NULL, bytes INTEGER NOT NULL, body_checksum INTEGER NOT NULL, checksum INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX chunks_document ON chunks (document);
+  CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+  CREATE TABLE growing (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
   CREATE TABLE key_values (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
@@ -68,22 +87,16 @@ type MetaRow = {
   checksum: number;
 };
 type NamedRow = { id: number; name: string; checksum: number };
-type ChunkRow = {
-  id: bigint;
-  document: bigint;
-  first_ts: bigint;
-  last_ts: bigint;
-  count: bigint;
-  checksum: bigint;
-  body: Uint8Array;
-};
+/** As CHUNK_COLUMNS are ordered up to CHUNK_BODY_BYTES, then both checksums. */
+type ChunkIndexRow = number[];
 type KeyValueRow = { key: string; value: string; checksum: number };
 
 export class CollectionFile {
   readonly file: string;
   readonly #database: Database;
 
-  private constructor(file: string, database: Database) {
+  /** @internal */
+  constructor(file: string, database: Database) {
     this.file = file;
     this.#database = database;
   }
@@ -92,6 +105,7 @@ export class CollectionFile {
   static create(file: string): CollectionFile {
     return openFile(file, () => {
       const database = new Database(file, { create: true, readwrite: true });
+      database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
       database.run(`PRAGMA page_size = ${PAGE_BYTES}`);
       database.run("PRAGMA journal_mode = WAL");
       database.transaction(() => {
@@ -103,19 +117,34 @@ export class CollectionFile {
     });
   }
 
-  /** @throws StorageError when the file is missing, damaged or of a newer format */
+  /** @throws StorageError when the file is missing, damaged or of another format */
   static open(file: string): CollectionFile {
+    return openFile(file, () => checked(file, new Database(file, { create: false, readwrite: true })));
+  }
+
+  /**
+   * Opens a file that nobody writes to while it is open, which costs a tenth: SQLite then needs neither locks nor
+   * shared memory beside it. One that was not closed in order, and has a WAL left, is opened like any other.
+   *
+   * @throws StorageError when the file is missing, damaged or of another format
+   */
+  static openAtRest(file: string): CollectionFile {
+    const wal = statSync(`${file}-wal`, { throwIfNoEntry: false });
+    if (wal !== undefined && wal.size > 0) return CollectionFile.open(file);
+    const address = `${pathToFileURL(file).href}?immutable=1`;
+    return openFile(file, () => checked(file, new Database(address, READ_ONLY | constants.SQLITE_OPEN_URI)));
+  }
+
+  /**
+   * Opens a file beside the thread that writes checkpoints to it: what is read is as of the last one.
+   *
+   * @throws StorageError when the file is missing, damaged or of another format
+   */
+  static openBesideWriter(file: string): CollectionFile {
     return openFile(file, () => {
-      const database = new Database(file, { create: false, readwrite: true });
-      const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
-      const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
-      if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
-      if (user_version > FORMAT_VERSION) {
-        throw new StorageError(
-          `${file} has format ${user_version}, newer than this server's. Use the newer server`,
-        );
-      }
-      return new CollectionFile(file, database);
+      const database = new Database(file, READ_ONLY);
+      database.run(`PRAGMA cache_size = -${READER_CACHE_KIB}`);
+      return checked(file, database);
     });
   }
 
@@ -130,9 +159,8 @@ export class CollectionFile {
     this.#explaining(() => {
       for (const id of portion.removedDocuments) {
         this.#database.query("DELETE FROM documents WHERE id = ?").run(id);
-        this.#database.query("DELETE FROM chunks WHERE document = ?").run(id);
       }
-      for (const id of portion.removedChunks) this.#database.query("DELETE FROM chunks WHERE id = ?").run(id);
+      for (const id of portion.removedChunks) this.#removeChunk(id);
       for (const document of portion.newDocuments) this.#saveDocument(document);
       this.#saveChunks(portion.chunks);
       for (const row of portion.values) this.#saveValue(row);
@@ -153,6 +181,8 @@ export class CollectionFile {
         .query("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?)")
         .run(...row, checksumOf(row.join(":")));
       this.#database.run("COMMIT");
+      // The last one to close a file does this too, but a reader of single chunks may have it open.
+      this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
     });
   }
 
@@ -183,36 +213,40 @@ export class CollectionFile {
     }
   }
 
-  /** Chunks in the order of their numbers, in portions whose bodies are about so large. */
-  *chunks(portionBytes: number): Iterable<ChunkRows> {
-    const query = this.#database.query("SELECT * FROM chunks WHERE id > ? ORDER BY id").safeIntegers(true);
-    let columns: number[] = [];
-    let bodies: Uint8Array[] = [];
-    let bytes = 0;
-    for (const each of query.iterate(0)) {
-      const row = each as ChunkRow;
-      const { id, document, first_ts, last_ts, count, checksum, body } = row;
-      if (checksumOf(chunkHeader(id, document, first_ts, last_ts, count), body) !== Number(checksum)) {
+  /** The index of chunks in the order of their numbers, in portions of so many. */
+  *chunks(portionRows: number): Iterable<Float64Array> {
+    // Timestamps come in halves: a number holds no more than 53 bits exactly.
+    const query = this.#database.query(
+      `SELECT id, document, count, first_ts >> 32, first_ts & ${LOW_HALF}, last_ts >> 32, last_ts & ${LOW_HALF},
+         bytes, body_checksum, checksum
+       FROM chunks WHERE id > ? ORDER BY id LIMIT ?`,
+    );
+    for (let after = 0; ; ) {
+      const rows = query.values(after, portionRows) as ChunkIndexRow[];
+      if (rows.length === 0) return;
+      const columns = new Float64Array(rows.length * CHUNK_COLUMNS);
+      for (const [index, row] of rows.entries()) this.#readIndexRow(row, columns, index * CHUNK_COLUMNS);
+      after = (rows.at(-1) as ChunkIndexRow)[CHUNK_ID] as number;
+      yield columns;
+    }
+  }
+
+  /** @throws StorageError when there is no such chunk, or its body is damaged */
+  readBody(id: number): Uint8Array {
+    return this.#explaining(() => {
+      const row = this.#database
+        .query(
+          `SELECT body_checksum, coalesce((SELECT body FROM bodies WHERE id = ?1),
+             (SELECT body FROM growing WHERE id = ?1)) AS body
+           FROM chunks WHERE id = ?1`,
+        )
+        .get(id) as { body_checksum: number; body: Uint8Array | null } | null;
+      if (row === null || row.body === null) throw damagedFile(this.file, `chunk ${id} is missing`);
+      if (Bun.hash.crc32(row.body) !== row.body_checksum) {
         throw damagedFile(this.file, `chunk ${id} fails its checksum`);
       }
-      columns.push(
-        Number(id),
-        Number(document),
-        Number(count),
-        ...halves(first_ts),
-        ...halves(last_ts),
-        1,
-        body.length,
-      );
-      bodies.push(body);
-      bytes += body.length;
-      if (bytes < portionBytes) continue;
-      yield { columns: Float64Array.from(columns), bodies: Buffer.concat(bodies) };
-      columns = [];
-      bodies = [];
-      bytes = 0;
-    }
-    yield { columns: Float64Array.from(columns), bodies: Buffer.concat(bodies) };
+      return row.body;
+    });
   }
 
   /** Keys, and values as JSON strings with their quotes. */
@@ -238,7 +272,8 @@ export class CollectionFile {
   }
 
   #saveChunks({ columns, bodies }: ChunkRows): void {
-    const insert = this.#database.query("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)");
+    const insert = this.#database.query("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    const header = new Float64Array(INDEX_COLUMNS);
     let at = 0;
     for (let row = 0; row < columns.length; row += CHUNK_COLUMNS) {
       const column = (index: number): number => columns[row + index] as number;
@@ -246,18 +281,39 @@ export class CollectionFile {
       const given = bodies.subarray(at, end);
       at = end;
       const body = column(CHUNK_IS_PACKED) === 1 ? given : Bun.zstdCompressSync(given, { level: ZSTD_LEVEL });
-      const [id, document, count] = [column(CHUNK_ID), column(CHUNK_DOCUMENT), column(CHUNK_COUNT)];
-      const first = joined(column(CHUNK_FIRST_HIGH), column(CHUNK_FIRST_LOW));
-      const last = joined(column(CHUNK_LAST_HIGH), column(CHUNK_LAST_LOW));
+      const id = column(CHUNK_ID);
+      header.set(columns.subarray(row, row + CHUNK_BODY_BYTES));
+      header[CHUNK_BODY_BYTES] = body.length;
+      header[BODY_CHECKSUM] = Bun.hash.crc32(body);
       insert.run(
         id,
-        document,
-        first,
-        last,
-        count,
-        checksumOf(chunkHeader(id, document, first, last, count), body),
-        body,
+        column(CHUNK_DOCUMENT),
+        column(CHUNK_COUNT),
+        joined(column(CHUNK_FIRST_HIGH), column(CHUNK_FIRST_LOW)),
+        joined(column(CHUNK_LAST_HIGH), column(CHUNK_LAST_LOW)),
+        body.length,
+        header[BODY_CHECKSUM] as number,
+        checksumOfNumbers(header, 0, INDEX_COLUMNS),
       );
+      const [table, other] = column(CHUNK_IS_NEWEST) === 1 ? ["growing", "bodies"] : ["bodies", "growing"];
+      this.#database.query(`INSERT OR REPLACE INTO ${table} VALUES (?, ?)`).run(id, body);
+      this.#database.query(`DELETE FROM ${other} WHERE id = ?`).run(id);
+    }
+  }
+
+  #removeChunk(id: number): void {
+    for (const table of ["chunks", "bodies", "growing"]) {
+      this.#database.query(`DELETE FROM ${table} WHERE id = ?`).run(id);
+    }
+  }
+
+  #readIndexRow(row: ChunkIndexRow, columns: Float64Array, at: number): void {
+    columns.set(row.slice(0, INDEX_COLUMNS), at);
+    // The low half came unsigned.
+    columns[at + CHUNK_FIRST_LOW] = (columns[at + CHUNK_FIRST_LOW] as number) | 0;
+    columns[at + CHUNK_LAST_LOW] = (columns[at + CHUNK_LAST_LOW] as number) | 0;
+    if (checksumOfNumbers(columns, at, at + INDEX_COLUMNS) !== row[INDEX_COLUMNS]) {
+      throw damagedFile(this.file, `chunk ${row[CHUNK_ID]} fails its checksum`);
     }
   }
 
@@ -290,17 +346,24 @@ function openFile(file: string, open: () => CollectionFile): CollectionFile {
   }
 }
 
-type Integer = number | bigint;
-
-function chunkHeader(id: Integer, document: Integer, first: bigint, last: bigint, count: Integer): string {
-  return `${id}:${document}:${first}:${last}:${count}`;
+function checked(file: string, database: Database): CollectionFile {
+  database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
+  const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+  if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
+  if (user_version > FORMAT_VERSION) {
+    throw new StorageError(
+      `${file} has format ${user_version}, newer than this server's. Use the newer server`,
+    );
+  }
+  if (user_version < FORMAT_VERSION) {
+    throw new StorageError(
+      `${file} has format ${user_version}, from before the first release. Start with an empty directory`,
+    );
+  }
+  return new CollectionFile(file, database);
 }
 
 const joined = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low >>> 0);
-
-const halves = (ts: bigint): [high: number, low: number] => [
-  Number(BigInt.asIntN(32, ts >> 32n)),
-  Number(BigInt.asIntN(32, ts)),
-];
 
 const escapeText = (text: string): string => JSON.stringify(text).slice(1, -1);

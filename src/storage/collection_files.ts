@@ -1,35 +1,40 @@
 /**
  * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { LOAD_PORTION_BYTES } from "../protocol/limits.ts";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
-  type ChunkRows,
   type LoadedCollection,
   type LoadedPortion,
   StorageError,
 } from "./storage.ts";
 
+const FOLDER = "collections";
 const ROWS_A_PORTION = 10_000;
-const NO_CHUNKS: ChunkRows = { columns: new Float64Array(0), bodies: new Uint8Array(0) };
+const NO_CHUNKS = new Float64Array(0);
 /** What SQLite puts beside a database. */
-const SUFFIXES = ["", "-wal", "-shm", "-journal"];
+const WAL = "-wal";
+const SUFFIXES = ["", WAL, "-shm", "-journal"];
+
+/** Where a collection is kept in a data directory. */
+export function collectionPath(directory: string, name: string): string {
+  return join(directory, FOLDER, `${encodeFileName(name)}.db`);
+}
 
 export class CollectionFiles {
-  readonly #folder: string;
+  readonly #directory: string;
   /** The file whose checkpoint was begun. */
   #saving: { name: string; file: CollectionFile } | undefined;
   /** The file that is being read, and what is left of it. */
   #loading: { file: CollectionFile; portions: Iterator<LoadedPortion> } | undefined;
 
   constructor({ directory }: { directory: string }) {
-    this.#folder = join(directory, "collections");
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    this.#directory = directory;
+    mkdirSync(join(directory, FOLDER), { recursive: true, mode: 0o700 });
   }
 
   openCollection(name: string): LoadedCollection {
@@ -39,7 +44,7 @@ export class CollectionFiles {
         `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
       );
     }
-    const file = CollectionFile.open(path);
+    const file = CollectionFile.openAtRest(path);
     this.#loading = { file, portions: portionsOf(file) };
     return { name, file: path, ...file.state(name) };
   }
@@ -89,8 +94,13 @@ export class CollectionFiles {
     this.#remove(this.#path(name));
   }
 
+  /** Also tidies up after the reader of single chunks, which cannot remove SQLite's files beside a database. */
   close(): void {
     this.rollbackCheckpoint();
+    const folder = join(this.#directory, FOLDER);
+    for (const name of readdirSync(folder)) {
+      if (name.endsWith(WAL)) CollectionFile.open(join(folder, name.slice(0, -WAL.length))).close();
+    }
   }
 
   #current(): { name: string; file: CollectionFile } {
@@ -99,7 +109,7 @@ export class CollectionFiles {
   }
 
   #path(name: string): string {
-    return join(this.#folder, `${encodeFileName(name)}.db`);
+    return collectionPath(this.#directory, name);
   }
 
   #remove(path: string): void {
@@ -129,7 +139,7 @@ function* portionsOf(file: CollectionFile): Generator<LoadedPortion, LoadedPorti
 /** Documents first, which the chunks refer to, then chunks, then key-values. */
 function* partsOf(file: CollectionFile): Iterable<Part> {
   for (const documents of inPortions(file.documents())) yield { documents, chunks: NO_CHUNKS, values: [] };
-  for (const chunks of file.chunks(LOAD_PORTION_BYTES)) yield { documents: [], chunks, values: [] };
+  for (const chunks of file.chunks(ROWS_A_PORTION)) yield { documents: [], chunks, values: [] };
   for (const values of inPortions(file.values())) yield { documents: [], chunks: NO_CHUNKS, values };
 }
 
@@ -137,7 +147,7 @@ function* partsOf(file: CollectionFile): Iterable<Part> {
 function isJoinable(a: Part, b: Part): boolean {
   return (
     (a.documents.length === 0 || b.documents.length === 0) &&
-    (a.chunks.columns.length === 0 || b.chunks.columns.length === 0) &&
+    (a.chunks.length === 0 || b.chunks.length === 0) &&
     (a.values.length === 0 || b.values.length === 0)
   );
 }
@@ -145,7 +155,7 @@ function isJoinable(a: Part, b: Part): boolean {
 function joinParts(a: Part, b: Part): Part {
   return {
     documents: a.documents.length > 0 ? a.documents : b.documents,
-    chunks: a.chunks.columns.length > 0 ? a.chunks : b.chunks,
+    chunks: a.chunks.length > 0 ? a.chunks : b.chunks,
     values: a.values.length > 0 ? a.values : b.values,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The storage on SQLite: the main thread's side, which only passes calls on to two worker threads.
+ * The storage on SQLite: the main thread's side, which passes calls on to two worker threads, and reads single chunks.
  *
  *     DIR/catalog.db             API keys, the list of collections, the journal         thread `catalog`
  *     DIR/collections/NAME.db    a database a collection                                thread `collections`
@@ -8,7 +8,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
-import type { CollectionFiles } from "./collection_files.ts";
+import { ChunkReader } from "./chunk_reader.ts";
+import { type CollectionFiles, collectionPath } from "./collection_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
@@ -38,6 +39,7 @@ export class SqliteStorage implements Storage {
   /** Memory of groups that the catalog's thread has been given. */
   readonly #shared: SharedArrayBuffer[] = [];
   #nextShared = 0;
+  readonly #chunks: ChunkReader;
 
   private constructor(
     { directory, durability }: SqliteStorageOptions,
@@ -47,6 +49,7 @@ export class SqliteStorage implements Storage {
     this.#directory = directory;
     this.#links = links;
     this.#contents = contents;
+    this.#chunks = new ChunkReader((name) => collectionPath(directory, name));
     this.hasJournal = durability !== "interval";
     this.lastGroup = contents.lastGroup;
   }
@@ -107,6 +110,10 @@ export class SqliteStorage implements Storage {
     return this.#links.collections.call("nextPortion");
   }
 
+  readChunk(collection: string, id: number): Uint8Array {
+    return this.#chunks.read(collection, id);
+  }
+
   journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]> {
     return this.#links.catalog.call("journalGroups", after);
   }
@@ -134,7 +141,10 @@ export class SqliteStorage implements Storage {
 
   async beginCheckpoint(name: string, { isNew }: { isNew: boolean }): Promise<void> {
     // A file of that name may be left of a collection that was deleted: the catalog must not list it while it goes.
-    if (isNew) await this.#links.catalog.call("removeCollection", name);
+    if (isNew) {
+      this.#chunks.forget(name);
+      await this.#links.catalog.call("removeCollection", name);
+    }
     await this.#links.collections.call("beginCheckpoint", name, { isNew });
     this.#saving = { name, isNew };
   }
@@ -159,12 +169,14 @@ export class SqliteStorage implements Storage {
 
   /** The list first, then the file, for the same reason. */
   async dropCollection(name: string): Promise<void> {
+    this.#chunks.forget(name);
     await this.#links.catalog.call("removeCollection", name);
     await this.#links.collections.call("removeFile", name);
   }
 
   async close(): Promise<void> {
     const { catalog, collections } = this.#links;
+    this.#chunks.close();
     await collections.call("close");
     // While the directory is still held: afterwards it may be another server's file.
     rmSync(join(this.#directory, PID_FILE), { force: true });
@@ -174,6 +186,7 @@ export class SqliteStorage implements Storage {
 
   /** Stops using the directory without writing anything to it; it stays held until the process ends. */
   leave(): void {
+    this.#chunks.close();
     this.#links.collections.leave();
     this.#links.catalog.leave();
   }
@@ -183,6 +196,7 @@ export class SqliteStorage implements Storage {
    * let go of the directory.
    */
   async abandon(): Promise<void> {
+    this.#chunks.close();
     await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);
   }
 }

@@ -25,7 +25,7 @@ export type ApiKeyStorage = {
   deleteApiKey(digest: Uint8Array): Promise<void>;
 };
 
-/** One chunk's numbers in `ChunkRows.columns`, at `index * CHUNK_COLUMNS + column`. */
+/** One chunk's numbers in columns, at `index * CHUNK_COLUMNS + column`. */
 export const CHUNK_ID = 0;
 export const CHUNK_DOCUMENT = 1;
 export const CHUNK_COUNT = 2;
@@ -33,10 +33,12 @@ export const CHUNK_FIRST_HIGH = 3;
 export const CHUNK_FIRST_LOW = 4;
 export const CHUNK_LAST_HIGH = 5;
 export const CHUNK_LAST_LOW = 6;
+export const CHUNK_BODY_BYTES = 7;
 /** 1: the body is packed; 0: it is what would be packed, and the storage packs it. */
-export const CHUNK_IS_PACKED = 7;
-export const CHUNK_BODY_BYTES = 8;
-export const CHUNK_COLUMNS = 9;
+export const CHUNK_IS_PACKED = 8;
+/** 1: its document's newest chunk, which goes on growing; 0: it has its final size, as a rule. */
+export const CHUNK_IS_NEWEST = 9;
+export const CHUNK_COLUMNS = 10;
 
 /** Chunks in columns, their bodies (see engine/chunk_codec.ts) one after another: cheap to hand to another thread. */
 export type ChunkRows = { readonly columns: Float64Array; readonly bodies: Uint8Array };
@@ -46,7 +48,7 @@ export type DocumentRow = { readonly id: number; readonly name: string };
 /** A key and its value as a JSON string; a removed key has none. */
 export type ValueRow = { readonly key: string; readonly value: string | null };
 
-/** A part of what has changed in a collection. Removals are applied before the rest. */
+/** A part of what has changed in a collection. Removals are applied before the rest; a document's chunks are named too. */
 export type CheckpointPortion = {
   readonly removedDocuments: readonly number[];
   readonly removedChunks: readonly number[];
@@ -63,10 +65,10 @@ export type CollectionCounts = {
   readonly values: number;
 };
 
-/** A part of a collection as a start reads it; the last part says what all of them must add up to. */
+/** A part of a collection as a start reads it; chunks are the columns of ChunkRows as far as CHUNK_BODY_BYTES. */
 export type LoadedPortion = {
   readonly documents: readonly DocumentRow[];
-  readonly chunks: ChunkRows;
+  readonly chunks: Float64Array;
   readonly values: readonly { readonly key: string; readonly value: string }[];
   readonly isLast: boolean;
 };
@@ -90,6 +92,14 @@ export interface Storage extends ApiKeyStorage {
   collectionNames(): readonly string[];
   openCollection(name: string): Promise<LoadedCollection>;
   nextPortion(): Promise<LoadedPortion>;
+
+  /**
+   * Reads the packed body of a chunk as of its collection's last checkpoint, at once: a few microseconds where the
+   * system still holds the file's page, the time of one read of the disk where not.
+   *
+   * @throws StorageError when it cannot be read, or is damaged
+   */
+  readChunk(collection: string, id: number): Uint8Array;
 
   /** Groups of the journal after number `after`, in order; an empty list at the end. */
   journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]>;

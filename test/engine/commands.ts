@@ -11,7 +11,7 @@ export type ModelCommand =
   | { type: "ins"; request: InsertedRecord[] }
   | { type: "qry"; request: Request<"qry"> }
   | { type: "qdoc"; request: Request<"qdoc"> }
-  | { type: "rest" }
+  | { type: "rest" | "shortage" }
   | Command;
 
 export const collectionName = fc.constantFrom("a", "b", 'ü"\\', "\ud800", "../x");
@@ -185,5 +185,5 @@ export const command: fc.Arbitrary<ModelCommand> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ col: collectionName, key }).map((request) => ({ type: "rval" as const, request })),
   },
-  { weight: 2, arbitrary: fc.constant({ type: "rest" as const }) },
+  { weight: 2, arbitrary: fc.constantFrom({ type: "rest" as const }, { type: "shortage" as const }) },
 );

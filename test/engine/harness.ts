@@ -66,6 +66,10 @@ export function runCommand(command: ModelCommand, database: MemoryDatabase, mode
       // Everything that is sealed is packed now, and the next command opens or unpacks it again.
       while (database.tidy(restClock++)) {}
       break;
+    case "shortage":
+      // What is on disk is let go, and the next command reads it back.
+      while (database.reclaim()) {}
+      break;
   }
   return undefined;
 }

@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
-import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import { World } from "./world.ts";
 
 const batch = new InsertBatch();
@@ -70,9 +70,8 @@ type Damage = [what: string, damage: (world: World) => void, message: RegExp];
 
 test.each<Damage>([
   [
-    "a chunk's body",
-    (world) =>
-      edit(fileOf(world, "a"), "UPDATE chunks SET body = substr(body, 1, length(body) - 1) WHERE id = 1"),
+    "the place of a chunk's body",
+    (world) => edit(fileOf(world, "a"), "UPDATE chunks SET body_checksum = body_checksum + 1 WHERE id = 1"),
     /a\.db is damaged: chunk 1 fails its checksum/,
   ],
   [
@@ -121,6 +120,11 @@ test.each<Damage>([
     /a\.db is damaged: its meta table fails/,
   ],
   [
+    "an older format",
+    (world) => edit(fileOf(world, "a"), "PRAGMA user_version = 1"),
+    /a\.db has format 1, from before the first release/,
+  ],
+  [
     "a newer format",
     (world) => edit(fileOf(world, "a"), "PRAGMA user_version = 9"),
     /a\.db has format 9, newer than this server's/,
@@ -164,6 +168,75 @@ test.each<Damage>([
   const before = snapshot(world.directory);
   await expect(world.open()).rejects.toThrow(message);
   expect(snapshot(world.directory)).toEqual(before);
+});
+
+test.each([
+  [
+    "cut",
+    "UPDATE growing SET body = substr(body, 1, length(body) - 1) WHERE id = 3",
+    /chunk 3 fails its checksum/,
+  ],
+  [
+    "exchanged",
+    "UPDATE growing SET body = (SELECT body FROM growing WHERE id = 4) WHERE id = 3",
+    /chunk 3 fails/,
+  ],
+  ["missing", "DELETE FROM growing WHERE id = 3", /chunk 3 is missing/],
+])(
+  "a body that is %s is noticed by whoever asks for it, and hurts nobody else",
+  async (_, damage, message) => {
+    await using world = await savedWorld();
+    edit(fileOf(world, "a"), damage);
+    await world.open();
+    const { database } = world;
+    const question = { ts: TIMESTAMP_MAX, from: TIMESTAMP_MIN, where: "", filter: "" };
+    const damaged = documentOfChunk(fileOf(world, "a"), 3);
+    const whole = damaged === "d0" ? "d1" : "d0";
+    const failure = expect.objectContaining({
+      code: "storage_failed",
+      message: expect.stringMatching(message),
+    });
+    const codeOf = (act: () => unknown): unknown => {
+      try {
+        return act();
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(codeOf(() => database.latest({ ...question, col: "a", doc: damaged }))).toEqual(failure);
+    expect(database.latest({ ...question, col: "a", doc: whole })).toContain(`"${whole}":{"ts":`);
+    expect(database.latest({ ...question, col: "b", doc: "" })).toContain('"d1":{"ts":109');
+
+    // A batch that would have to change it is refused whole.
+    batch.clear();
+    for (const doc of [whole, damaged]) {
+      batch.add({ col: "a", doc, ts: timestampFromBigInt(1000n), data: "late" });
+    }
+    expect(codeOf(() => database.insert(batch))).toEqual(failure);
+    expect(database.latest({ ...question, col: "a", doc: whole })).not.toContain("late");
+    // It can be deleted whole.
+    await database.deleteDocument({ col: "a", doc: damaged });
+    expect(database.latest({ ...question, col: "a", doc: "" })).toStartWith(`{"${whole}":`);
+  },
+);
+
+function documentOfChunk(file: string, id: number): string {
+  const database = new Database(file, { readonly: true });
+  const { name } = database
+    .query("SELECT name FROM documents WHERE id = (SELECT document FROM chunks WHERE id = ?)")
+    .get(id) as { name: string };
+  database.close();
+  return name;
+}
+
+test("a deletion from within a damaged body is refused whole", async () => {
+  await using world = await savedWorld();
+  edit(fileOf(world, "a"), "UPDATE bodies SET body = x'00'");
+  await world.open();
+  const before = world.database.counts();
+  const records = [0n, 1n, 2n].map((ts) => ({ col: "a", doc: `d${ts % 2n}`, ts: timestampFromBigInt(ts) }));
+  expect(() => world.database.deleteRecords(records)).toThrow("fails its checksum");
+  expect(world.database.counts()).toEqual(before);
 });
 
 test("a collection that is missing in the list is noticed", async () => {

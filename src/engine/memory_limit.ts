@@ -1,0 +1,118 @@
+/**
+ * Keeps records and caches within `--memory-limit`.
+ *
+ * What counts for the limit is blocks in use; what counts for relief is what the system has given, with the free blocks
+ * between them, so that these stay few.
+ *
+ * Up to four fifths of it nothing is done. Beyond, chunks are packed, and what is on disk is let go, in small portions
+ * between requests; what is not on disk yet is saved by a checkpoint out of turn. Writes that come meanwhile are taken
+ * and answered when there is room again, so whoever waits for answers is held back and nobody is turned away. What
+ * would come near the limit itself is refused with `memory_full`.
+ */
+import { DatabaseError } from "../protocol/errors.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+
+/** Shares of the limit: where writes are refused (the rest is for pages that grow), where relief begins, and ends. */
+const FULL_SHARE = 0.95;
+const SHORT_SHARE = 0.8;
+const EASED_SHARE = 0.75;
+/** How much of memory may be made free within a request that would be refused otherwise: a few milliseconds. */
+const URGENT_PORTIONS_MAX = 8;
+/** When nothing could be made free, it is not tried again for so long. */
+const HOPELESS_MS = 250;
+
+export type MemoryLimitOptions = {
+  readonly chunks: ChunkStore;
+  readonly limitBytes: number;
+  /** Saves what is not on disk yet; without, there is no disk. */
+  readonly save: (() => Promise<unknown>) | undefined;
+};
+
+export class MemoryLimit {
+  readonly #options: MemoryLimitOptions;
+  readonly #fullBytes: number;
+  readonly #shortBytes: number;
+  readonly #easedBytes: number;
+  #relief: Promise<void> | undefined;
+  #hopelessUntilMs = 0;
+
+  constructor(options: MemoryLimitOptions) {
+    this.#options = options;
+    this.#fullBytes = options.limitBytes * FULL_SHARE;
+    this.#shortBytes = options.limitBytes * SHORT_SHARE;
+    this.#easedBytes = options.limitBytes * EASED_SHARE;
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.#options.chunks.usedBytes + bytes <= this.#fullBytes;
+  }
+
+  /**
+   * Call before something is added, with about as many bytes as it takes.
+   *
+   * @throws DatabaseError `memory_full`
+   */
+  ensureRoom(bytes: number): void {
+    const { chunks } = this.#options;
+    if (this.hasRoomFor(bytes)) return;
+    for (let portion = 0; portion < URGENT_PORTIONS_MAX && chunks.reclaim(); portion++) {
+      if (this.hasRoomFor(bytes)) return;
+    }
+    throw new DatabaseError("memory_full", this.#explain(bytes));
+  }
+
+  /** Call after something was added: when there is room again; undefined where there is. */
+  relieve(): Promise<void> | undefined {
+    if (!this.isShort) return undefined;
+    if (this.#relief === undefined) {
+      if (performance.now() < this.#hopelessUntilMs) return undefined;
+      this.#relief = this.#run().finally(() => {
+        this.#relief = undefined;
+      });
+    }
+    return this.#relief;
+  }
+
+  /** Whether there is more in memory than there should be. */
+  get isShort(): boolean {
+    return this.#options.chunks.heldBytes > this.#shortBytes;
+  }
+
+  /** Makes free what can be at once, where nobody is kept waiting. */
+  relieveNow(): void {
+    const { chunks } = this.#options;
+    while (chunks.heldBytes > this.#easedBytes && chunks.reclaim()) {}
+  }
+
+  async #run(): Promise<void> {
+    const { chunks, save } = this.#options;
+    chunks.isShort = true;
+    let isSaved = false;
+    while (chunks.heldBytes > this.#easedBytes) {
+      if (chunks.reclaim()) isSaved = false;
+      else if (isSaved || save === undefined) {
+        this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
+        break;
+      } else {
+        // The checkpoint that comes in its turn says in the log what is wrong with the disk.
+        await save().catch(() => {});
+        isSaved = true;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    chunks.isShort = this.isShort;
+  }
+
+  #explain(bytes: number): string {
+    const { chunks, limitBytes, save } = this.#options;
+    const mebibytes = (count: number): string => `${(count / 2 ** 20).toFixed(1)} MiB`;
+    const advice =
+      save === undefined
+        ? "Delete something, raise --memory-limit, or let the server keep data on disk with --data"
+        : "Try again, send less at once, or raise --memory-limit";
+    return (
+      `Memory is full: ${mebibytes(chunks.usedBytes)} of ${mebibytes(limitBytes)} are in use, ` +
+      `and this needs ${mebibytes(bytes)}. ${advice}`
+    );
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The memory limit: what is on disk is let go and read back, what is not on disk is saved first, and what does not fit
+ * is refused.
+ */
+import { expect, test } from "bun:test";
+import { InsertBatch } from "../../src/engine/insert_batch.ts";
+import { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
+import { TemporaryFolder } from "../support/temporary_folder.ts";
+
+const MIB = 2 ** 20;
+const batch = new InsertBatch();
+
+/** Text that no codec makes small. */
+function noise(seed: number, length: number): string {
+  const bytes = new Uint8Array(length / 2);
+  let state = seed + 1;
+  for (let at = 0; at < bytes.length; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return Buffer.from(bytes).toString("hex");
+}
+
+function fill(from: number, count: number): InsertBatch {
+  batch.clear();
+  for (let at = from; at < from + count; at++) {
+    batch.add({ col: "c", doc: `d${at % 10}`, ts: timestampFromBigInt(BigInt(at)), data: noise(at, 1000) });
+  }
+  return batch;
+}
+
+function historyOf(
+  database: MemoryDatabase,
+  doc: string,
+  from: number,
+  to: number,
+): { ts: number; data: string }[] {
+  const range = { from: timestampFromBigInt(BigInt(from)), to: timestampFromBigInt(BigInt(to)) };
+  const query = { col: "c", doc, limit: 0, reverse: false, where: "", filter: "", ...range };
+  return JSON.parse(database.history(query) as string);
+}
+
+test("in memory only, what does not fit is refused whole, and deleting makes room", () => {
+  const database = new MemoryDatabase({ memoryBytesMax: 8 * MIB });
+  let inserted = 0;
+  const insertUntilFull = (): unknown => {
+    try {
+      for (;;) {
+        database.insert(fill(inserted, 100));
+        inserted += 100;
+        expect(database.memory().usedBytes).toBeLessThanOrEqual(8 * MIB);
+      }
+    } catch (error) {
+      return error;
+    }
+  };
+  const full = expect.objectContaining({ code: "memory_full" });
+  expect(insertUntilFull()).toEqual(full);
+  expect(database.counts().records).toBe(inserted);
+  expect(inserted).toBeGreaterThan(4000);
+  expect(() => database.setValue({ col: "c", key: "k", value: "x".repeat(9 * MIB) })).toThrow(
+    "Memory is full",
+  );
+  // What is there is still there, and is still answered.
+  expect(historyOf(database, "d3", 0, 100).map(({ ts }) => ts)).toEqual([
+    3, 13, 23, 33, 43, 53, 63, 73, 83, 93,
+  ]);
+
+  const range = { fromTs: TIMESTAMP_MIN, toTs: TIMESTAMP_MAX };
+  for (const doc of ["d0", "d1", "d2", "d3", "d4"]) database.deleteRange({ col: "c", doc, ...range });
+  const before = inserted;
+  expect(insertUntilFull()).toEqual(full);
+  expect(inserted - before).toBeGreaterThan(before / 3);
+});
+
+test("key-values count, and removing them makes room", () => {
+  const database = new MemoryDatabase({ memoryBytesMax: 4 * MIB });
+  const value = "v".repeat(1000);
+  let count = 0;
+  expect(() => {
+    for (;;) database.setValue({ col: "c", key: `k${count++}`, value });
+  }).toThrow("Memory is full");
+  expect(count).toBeGreaterThan(1000);
+  for (let key = 0; key < count; key++) database.removeValue({ col: "c", key: `k${key}` });
+  expect(database.memory().usedBytes).toBeLessThan(MIB);
+  database.setValue({ col: "c", key: "k", value });
+});
+
+test("with a disk behind it, ten times the limit is taken, kept and answered", async () => {
+  using folder = new TemporaryFolder();
+  const limit = 8 * MIB;
+  const open = async (): Promise<{ storage: SqliteStorage; database: MemoryDatabase }> => {
+    const storage = await SqliteStorage.open({ directory: folder.join("data"), durability: "everysec" });
+    const database = new MemoryDatabase({ storage, memoryBytesMax: limit });
+    await database.load();
+    return { storage, database };
+  };
+  const records = 80_000;
+  const first = await open();
+  for (let at = 0; at < records; at += 200) {
+    await first.database.insert(fill(at, 200));
+    expect(first.database.memory().heldBytes).toBeLessThanOrEqual(limit);
+  }
+  expect(first.database.memory().coldChunks).toBeGreaterThan(100);
+  await first.database.close();
+  await first.storage.close();
+
+  const { storage, database } = await open();
+  expect(database.counts()).toEqual({ collections: 1, documents: 10, records });
+  for (let at = 0; at < records; at += 997) {
+    expect(historyOf(database, `d${at % 10}`, at, at)).toEqual([{ ts: at, data: noise(at, 1000) }]);
+  }
+  // What was let go is changed where it belongs: replaced, filled in, deleted.
+  for (let at = 0; at < records; at += 5000) {
+    batch.clear();
+    batch.add({ col: "c", doc: `d${at % 10}`, ts: timestampFromBigInt(BigInt(at)), data: "new" });
+    batch.add({ col: "c", doc: `d${at % 10}`, ts: timestampFromBigInt(BigInt(at + 1)), data: "between" });
+    await database.insert(batch);
+    await database.deleteRecords([
+      { col: "c", doc: `d${at % 10}`, ts: timestampFromBigInt(BigInt(at + 10)) },
+    ]);
+    expect(database.memory().usedBytes).toBeLessThanOrEqual(limit);
+  }
+  for (let at = 0; at < records; at += 5000) {
+    const found = historyOf(database, `d${at % 10}`, at - 5, at + 15);
+    expect(found.map(({ ts, data }) => [ts, data.slice(0, 7)])).toEqual([
+      [at, "new"],
+      [at + 1, "between"],
+    ]);
+  }
+  expect(database.counts().records).toBe(records);
+  await database.close();
+  await storage.close();
+}, 60_000);
