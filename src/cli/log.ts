@@ -80,6 +80,10 @@ export class Log implements ServerLog {
     this.info(action === "add" ? "API key added" : "API key removed", { ip, name });
   }
 
+  diskFailed({ reason }: { reason: string }): void {
+    this.error("The disk failed", { reason });
+  }
+
   bug(error: unknown, { type }: { type: string }): void {
     this.error("Bug in the server", { type, error: describeError(error) });
   }

@@ -29,6 +29,7 @@ const UNTIMED: ReadonlySet<MessageType> = new Set(["ins", "sval", "gval"]);
 const UNTIMED_LENGTH_MAX = 64 * 1024;
 /** For the log: a frame without a known type, or a commit, which is of many frames. */
 const UNKNOWN_TYPE = "?";
+const DISK_FAILURE_LOG_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
 
@@ -41,6 +42,7 @@ export class Dispatch {
   #type: MessageType | undefined;
   /** When its handling began; only of a frame that may take long. */
   #startedAtMs: number | undefined;
+  #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatchOptions) {
     this.#options = options;
@@ -149,9 +151,20 @@ export class Dispatch {
 
   /** What a client is told of whatever failed; a bug is logged. */
   #toDatabaseError(error: unknown, type: MessageType | undefined): DatabaseError {
-    if (error instanceof DatabaseError) return error;
+    if (error instanceof DatabaseError) {
+      if (error.code === "storage_failed") this.#logDiskFailure(error.message);
+      return error;
+    }
     this.#options.log.bug(error, { type: type ?? UNKNOWN_TYPE });
     return new DatabaseError("internal", INTERNAL_ERROR_TEXT);
+  }
+
+  /** A failing disk fails every request: one line a second tells as much. */
+  #logDiskFailure(reason: string): void {
+    const { nowMs, log } = this.#options;
+    if (nowMs() - this.#diskFailureLoggedAtMs < DISK_FAILURE_LOG_MS) return;
+    this.#diskFailureLoggedAtMs = nowMs();
+    log.diskFailed({ reason });
   }
 
   #logIfSlow({ ip, name }: Connection, type: MessageType | undefined, startedAtMs: number): void {

@@ -10,6 +10,8 @@ export interface ServerLog {
   badFrame(event: ClientLabel & { reason: string }): void;
   slowRequest(event: ClientLabel & { type: string; ms: number }): void;
   keyChanged(event: ClientLabel & { action: "add" | "remove" }): void;
+  /** The disk did not take a write, or did not give what was asked for. */
+  diskFailed(event: { reason: string }): void;
   /** A bug: an error that no code expected. */
   bug(error: unknown, event: { type: string }): void;
 }

@@ -37,6 +37,10 @@ export class RecordedLog implements ServerLog {
     this.events.push({ event: "keyChanged", ...fields });
   }
 
+  diskFailed(fields: { reason: string }): void {
+    this.events.push({ event: "diskFailed", ...fields });
+  }
+
   bug(error: unknown, { type }: { type: string }): void {
     this.events.push({ event: "bug", type, error });
   }
