@@ -13,8 +13,8 @@ import type { Slab } from "./slab.ts";
 /** Where the packed bytes are. */
 export type PackedBlock = { readonly slab: Slab; readonly start: number; readonly length: number };
 
-/** A document as its chunks see it: the number it has on disk. */
-export type ChunkOwner = { readonly id: number };
+/** A document as its chunks see it: the number it has on disk, and whether it is deleted and its chunks with it. */
+export type ChunkOwner = { readonly id: number; readonly isGone: boolean };
 
 const TWO_32 = 0x1_0000_0000;
 

@@ -4,6 +4,7 @@
 import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
+import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
 import { Series, type SeriesHost } from "./series.ts";
@@ -31,6 +32,9 @@ export class Changes {
 /** How many patterns' matching documents a collection remembers. */
 const MATCHES_MAX = 16;
 
+/** What freeing a chunk costs, in LongWork's units. */
+const FREED_CHUNK_UNITS = 4;
+
 type Matches = { readonly version: number; readonly documents: readonly Series[] };
 
 export class Collection implements SeriesHost {
@@ -51,12 +55,24 @@ export class Collection implements SeriesHost {
   lastDocumentId = 0;
   lastChunkId = 0;
 
+  readonly #longWork: LongWork;
   /** By pattern, in the order they were asked for. */
   readonly #matches = new Map<string, Matches>();
 
-  constructor({ name, chunks, isTracked }: { name: Name; chunks: ChunkStore; isTracked: boolean }) {
+  constructor({
+    name,
+    chunks,
+    longWork,
+    isTracked,
+  }: {
+    name: Name;
+    chunks: ChunkStore;
+    longWork: LongWork;
+    isTracked: boolean;
+  }) {
     this.name = name;
     this.chunks = chunks;
+    this.#longWork = longWork;
     this.changes = isTracked ? new Changes() : undefined;
   }
 
@@ -90,14 +106,14 @@ export class Collection implements SeriesHost {
     return series;
   }
 
-  /** Removes a document with all its records, or one whose last record went. */
+  /** Removes a document with all its records, or one whose last record went. Much memory is freed in later turns. */
   removeDocument(series: Series): void {
     this.recordCount -= series.recordCount;
     this.documents.delete(series);
     // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
     this.changes?.removedDocuments.push(series.id);
     this.chunkCount -= series.chunks.length;
-    series.free();
+    this.free(series.end());
   }
 
   setValue(key: string, value: string): void {
@@ -109,11 +125,15 @@ export class Collection implements SeriesHost {
     if (this.values.delete(key)) this.changes?.keys.add(key);
   }
 
-  /** Frees all memory, at the end of the collection's life. */
-  free(): void {
+  /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */
+  end(): void {
     this.isGone = true;
-    for (const series of this.documents.sorted()) series.free();
     this.name.free(this.chunks.slabs);
+    this.#longWork.begin(this.#freeDocuments());
+  }
+
+  free(chunks: readonly Chunk[]): void {
+    this.#longWork.begin(this.#freeChunks(chunks));
   }
 
   chunkAdded(): void {
@@ -129,5 +149,16 @@ export class Collection implements SeriesHost {
   chunkRemoved(chunk: Chunk): void {
     this.chunkCount--;
     if (chunk.id !== 0) this.changes?.removedChunks.push(chunk.id);
+  }
+
+  *#freeDocuments(): Generator<void, void> {
+    for (const series of this.documents.unordered()) yield* this.#freeChunks(series.end());
+  }
+
+  *#freeChunks(chunks: readonly Chunk[]): Generator<void, void> {
+    for (const chunk of chunks) {
+      this.chunks.free(chunk);
+      if (this.#longWork.isTurnOver(FREED_CHUNK_UNITS)) yield;
+    }
   }
 }

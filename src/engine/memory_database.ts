@@ -1,10 +1,11 @@
 /**
  * The database in memory, with a storage behind it or without.
  *
- * Memory is changed first and at once; the journal and the checkpoints follow. Every call runs to its end in one turn
- * of the event loop, so there is nothing to lock.
+ * Memory is changed first and at once; the journal and the checkpoints follow. Every write runs to its end in one turn
+ * of the event loop, so there is nothing to lock. What is long and can be divided, reading and giving back memory, goes
+ * on in later turns.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
 import { quoteText } from "../protocol/json.ts";
 import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
@@ -14,7 +15,7 @@ import type { Storage } from "../storage/storage.ts";
 import { saveCollection } from "./checkpoint.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import { Collection } from "./collection.ts";
-import type { Database, Written } from "./database.ts";
+import type { Answer, Database, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -29,10 +30,12 @@ import {
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
 import { loadDatabase } from "./loading.ts";
+import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { Name, NameTable, readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { predicateOf } from "./predicate.ts";
+import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
 import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
@@ -42,19 +45,24 @@ export type MemoryDatabaseOptions = {
   storage?: Storage;
   replyBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
+  longWork?: Partial<LongWorkOptions>;
 };
 
 type IsNewFor = (collection: Collection) => boolean;
 export type DatabaseCounts = { collections: number; documents: number; records: number };
 
 const EMPTY_TEXT = '""';
+const EMPTY_OBJECT = "{}";
+const EMPTY_ARRAY = "[]";
 
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
   readonly #patterns = new PatternCache();
   readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+  readonly #longWork: LongWork;
   readonly #reply: ReplyText;
+  readonly #readingTools: ReadingTools;
   readonly #collections = new NameTable<Collection>();
   /** Deleted collections that still have a file. */
   readonly #dropped = new Set<string>();
@@ -62,14 +70,21 @@ export class MemoryDatabase implements Database {
   /** Reused for every record that is inserted. */
   readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
 
-  constructor({ storage, replyBytesMax = REPLY_BYTES_MAX, chunks = {} }: MemoryDatabaseOptions = {}) {
+  constructor({
+    storage,
+    replyBytesMax = REPLY_BYTES_MAX,
+    chunks = {},
+    longWork = {},
+  }: MemoryDatabaseOptions = {}) {
     this.#storage = storage;
+    this.#longWork = new LongWork(longWork);
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
       chunkTextBytesMax: CHUNK_TEXT_BYTES_MAX,
       ...chunks,
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
+    this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
   }
 
   /**
@@ -135,8 +150,9 @@ export class MemoryDatabase implements Database {
     return saved;
   }
 
-  /** Commits and saves all there is. The storage stays open. */
+  /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
+    await this.#longWork.drain();
     await this.#journal?.drain();
     await this.checkpoint();
   }
@@ -174,34 +190,22 @@ export class MemoryDatabase implements Database {
     return journal?.insert(batch);
   }
 
-  latest(query: Request<"qry">): string {
+  latest(query: Request<"qry">): Answer {
     const predicate = predicateOf(query, this.#predicateTools);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, predicate };
-    const reply = this.#reply;
-    reply.clear();
-    reply.byte(OPEN_BRACE);
     const collection = this.#collections.get(query.col);
-    for (const series of this.#documentsFor(collection, query.doc)) {
-      const before = reply.length;
-      if (before > 1) reply.byte(COMMA);
-      if (!series.writeLatest(reply, question)) reply.length = before;
-    }
-    reply.byte(CLOSE_BRACE);
-    return reply.take();
+    const documents = this.#documentsFor(collection, query.doc);
+    if (collection === undefined) return EMPTY_OBJECT;
+    return readLatest({ collection, documents, question }, this.#readingTools);
   }
 
-  history(query: Request<"qdoc">): string {
+  history(query: Request<"qdoc">): Answer {
     const predicate = predicateOf(query, this.#predicateTools);
-    const series = this.#collections.get(query.col)?.documents.get(query.doc);
-    const reply = this.#reply;
-    reply.clear();
-    series?.writeHistory(reply, query, predicate);
-    // Each record begins with its comma; the first one's place is the bracket's.
-    if (reply.length === 0) reply.byte(OPEN_BRACKET);
-    else reply.bytes[0] = OPEN_BRACKET;
-    reply.byte(CLOSE_BRACKET);
-    return reply.take();
+    const collection = this.#collections.get(query.col);
+    const series = collection?.documents.get(query.doc);
+    if (collection === undefined || series === undefined) return EMPTY_ARRAY;
+    return readHistory({ collection, series, range: query, predicate }, this.#readingTools);
   }
 
   collections(): string {
@@ -248,13 +252,13 @@ export class MemoryDatabase implements Database {
     const pattern = readPattern(key);
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     const values = this.#collections.get(col)?.values;
-    if (values === undefined) return "{}";
+    if (values === undefined) return EMPTY_OBJECT;
     if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
     return values.renderOnly(values.keys().filter((name) => compiled.test(name)));
   }
 
   values({ col }: Request<"gvals">): string {
-    return this.#collections.get(col)?.values.render() ?? "{}";
+    return this.#collections.get(col)?.values.render() ?? EMPTY_OBJECT;
   }
 
   valueKeys({ col }: Request<"gkeys">): string {
@@ -352,6 +356,7 @@ export class MemoryDatabase implements Database {
     const collection = new Collection({
       name: new Name(name, this.#chunks.slabs),
       chunks: this.#chunks,
+      longWork: this.#longWork,
       isTracked: this.#storage !== undefined,
     });
     this.#collections.add(collection);
@@ -365,7 +370,7 @@ export class MemoryDatabase implements Database {
   #dropCollection(collection: Collection): void {
     this.#collections.delete(collection);
     if (collection.isSaved) this.#dropped.add(collection.name.text);
-    collection.free();
+    collection.end();
   }
 }
 

@@ -4,7 +4,7 @@
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Durability, Storage } from "../../src/storage/storage.ts";
-import { SMALL_CHUNKS } from "../engine/harness.ts";
+import { AT_ONCE, SMALL_CHUNKS } from "../engine/harness.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 
 export class World implements AsyncDisposable {
@@ -28,7 +28,11 @@ export class World implements AsyncDisposable {
   async open(wrap: (storage: SqliteStorage) => Storage = (storage) => storage): Promise<void> {
     this.storage = await SqliteStorage.open({ directory: this.directory, durability: this.durability });
     try {
-      this.database = new MemoryDatabase({ storage: wrap(this.storage), chunks: SMALL_CHUNKS });
+      this.database = new MemoryDatabase({
+        storage: wrap(this.storage),
+        chunks: SMALL_CHUNKS,
+        longWork: AT_ONCE,
+      });
       await this.database.load();
     } catch (error) {
       this.storage.leave();
