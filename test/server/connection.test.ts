@@ -274,13 +274,17 @@ describe("a client that does not read", () => {
     const database = new DelayedDatabase();
     await using server = new TestServer({ database });
     await using slow = await RawClient.connect(server.port, MASTER_KEY);
-    const count = 30;
+    const count = 10;
     const value = DATA.repeat(10);
-    slow.send([frameOf("sval", { col: "c", key: "k", value }, "first")]);
-    slow.send(
-      Array.from({ length: count }, (_, index) => frameOf("gval", { col: "c", key: "k" }, String(index))),
-    );
-    await database.called(1 + count);
+    await using other = await server.connect();
+    other.send(frameOf("sval", { col: "c", key: "k", value }, "value"));
+    await database.called(1);
+    database.commit();
+    expect(await other.next()).toBe(ok("value"));
+    const query = (_: unknown, index: number): string =>
+      frameOf("gval", { col: "c", key: "k" }, String(index));
+    slow.send([insert("first"), ...Array.from({ length: count }, query)]);
+    await database.called(2 + count);
     database.commit();
     expect(await slow.next()).toBe(ok("first"));
     for (let index = 0; index < count; index++) {
