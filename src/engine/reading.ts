@@ -33,6 +33,9 @@ export type HistoryReading = {
   readonly predicate: Predicate | undefined;
 };
 
+/** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
+const LARGE_REPLY_BYTES = 1024 * 1024;
+
 /** `{DOC:RECORD,…}` in the order of the documents. */
 export function readLatest(reading: LatestReading, { reply, longWork }: ReadingTools): Answer {
   reply.clear();
@@ -68,6 +71,7 @@ function* goOnWithLatest(
     at = writeLatest(reading, at, reply, longWork);
     if (at < reading.documents.length) yield;
   }
+  if (reply.length > LARGE_REPLY_BYTES) yield;
 }
 
 function* goOnWithHistory(
@@ -81,6 +85,7 @@ function* goOnWithHistory(
     rest = series.writeHistory(reply, rest, { predicate, longWork });
     if (rest !== undefined) yield;
   }
+  if (reply.length > LARGE_REPLY_BYTES) yield;
 }
 
 /** Returns with which document to go on. */

@@ -20,6 +20,9 @@ export const SMALL_CHUNKS = {
 /** What is asked in one turn of the event loop is answered in it. */
 export const AT_ONCE = { portionMs: Number.POSITIVE_INFINITY };
 
+/** Nothing that can be divided is done in one turn. */
+export const IN_PIECES = { portionMs: 0, unitsALook: 0 };
+
 const batch = new InsertBatch();
 
 /** An answer that did not need several turns. */

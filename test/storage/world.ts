@@ -1,6 +1,7 @@
 /**
  * A database on disk that a test may close, crash and open again.
  */
+import type { LongWorkOptions } from "../../src/engine/long_work.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Durability, Storage } from "../../src/storage/storage.ts";
@@ -11,6 +12,8 @@ export class World implements AsyncDisposable {
   readonly folder = new TemporaryFolder();
   readonly directory = this.folder.join("data");
   readonly durability: Durability;
+  /** How the database is opened next. */
+  longWork: Partial<LongWorkOptions> = AT_ONCE;
   storage!: SqliteStorage;
   database!: MemoryDatabase;
 
@@ -31,7 +34,7 @@ export class World implements AsyncDisposable {
       this.database = new MemoryDatabase({
         storage: wrap(this.storage),
         chunks: SMALL_CHUNKS,
-        longWork: AT_ONCE,
+        longWork: this.longWork,
       });
       await this.database.load();
     } catch (error) {
