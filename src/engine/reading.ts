@@ -41,7 +41,7 @@ export function readLatest(reading: LatestReading, { reply, longWork }: ReadingT
   reply.clear();
   reply.byte(OPEN_BRACE);
   const next = writeLatest(reading, 0, reply, longWork);
-  if (next < reading.documents.length) {
+  if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
     return longWork.finish(goOnWithLatest(reading, next, ownReply, longWork)).then(() => endLatest(ownReply));
   }
@@ -52,7 +52,7 @@ export function readLatest(reading: LatestReading, { reply, longWork }: ReadingT
 export function readHistory(reading: HistoryReading, { reply, longWork }: ReadingTools): Answer {
   reply.clear();
   const rest = reading.series.writeHistory(reply, reading.range, { predicate: reading.predicate, longWork });
-  if (rest !== undefined) {
+  if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
     return longWork
       .finish(goOnWithHistory(reading, rest, ownReply, longWork))
@@ -69,23 +69,21 @@ function* goOnWithLatest(
 ): Generator<void, void> {
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
     at = writeLatest(reading, at, reply, longWork);
-    if (at < reading.documents.length) yield;
+    if (at < reading.documents.length || reply.length > LARGE_REPLY_BYTES) yield;
   }
-  if (reply.length > LARGE_REPLY_BYTES) yield;
 }
 
 function* goOnWithHistory(
   { collection, series, predicate }: HistoryReading,
-  start: HistoryRange,
+  start: HistoryRange | undefined,
   reply: ReplyText,
   longWork: LongWork,
 ): Generator<void, void> {
-  let rest: HistoryRange | undefined = start;
+  let rest = start;
   while (rest !== undefined && !series.isGone && !collection.isGone) {
     rest = series.writeHistory(reply, rest, { predicate, longWork });
-    if (rest !== undefined) yield;
+    if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) yield;
   }
-  if (reply.length > LARGE_REPLY_BYTES) yield;
 }
 
 /** Returns with which document to go on. */
