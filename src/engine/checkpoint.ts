@@ -142,7 +142,9 @@ class Taken {
     }
     for (const key of this.#keys) changes.keys.add(key);
     changes.chunks = changes.chunks.slice(this.#next);
-    for (const chunk of this.chunks) if (!chunk.isGone) collection.chunkChanged(chunk);
+    for (const chunk of this.chunks) {
+      if (!chunk.isGone && !chunk.owner.isGone) collection.chunkChanged(chunk);
+    }
   }
 
   get #changes(): NonNullable<Collection["changes"]> {
@@ -155,7 +157,7 @@ class Taken {
     let bytes = 0;
     while (this.#next < waiting.length && bytes < bytesMax) {
       const chunk = waiting[this.#next++] as Chunk;
-      if (chunk.isGone) continue;
+      if (chunk.isGone || chunk.owner.isGone) continue;
       chunk.isDirty = false;
       this.#giveNumber(chunk);
       bytes += bodyBytesMax(chunk);

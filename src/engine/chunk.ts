@@ -18,6 +18,8 @@ export type PackedBlock = { readonly slab: Slab; readonly start: number; readonl
 export interface ChunkOwner {
   /** The number it has on disk. */
   readonly id: number;
+  /** Whether it is deleted, and its chunks with it. */
+  readonly isGone: boolean;
   /** Whether a chunk is its newest, which is the one that grows. */
   isNewest(chunk: Chunk): boolean;
   /** The packed form of one of its chunks, from disk. @throws DatabaseError `storage_failed` */

@@ -6,6 +6,7 @@ import { type Storage, StorageError } from "../storage/storage.ts";
 import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
+import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
 import { Series, type SeriesHost } from "./series.ts";
@@ -35,8 +36,19 @@ const DOCUMENT_BYTES = 448;
 
 type CollectionStorage = Pick<Storage, "readChunk">;
 
+export type CollectionOptions = {
+  readonly name: Name;
+  readonly chunks: ChunkStore;
+  readonly longWork: LongWork;
+  /** Where cold chunks are; without, nothing is saved and there are none. */
+  readonly storage: CollectionStorage | undefined;
+};
+
 /** How many patterns' matching documents a collection remembers. */
 const MATCHES_MAX = 16;
+
+/** What freeing a chunk costs, in LongWork's units. */
+const FREED_CHUNK_UNITS = 4;
 
 type Matches = { readonly version: number; readonly documents: readonly Series[] };
 
@@ -58,14 +70,16 @@ export class Collection implements SeriesHost {
   lastDocumentId = 0;
   lastChunkId = 0;
 
+  readonly #longWork: LongWork;
   /** By pattern, in the order they were asked for. */
   readonly #matches = new Map<string, Matches>();
 
   readonly #storage: CollectionStorage | undefined;
 
-  constructor({ name, chunks, storage }: { name: Name; chunks: ChunkStore; storage?: CollectionStorage }) {
+  constructor({ name, chunks, longWork, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
+    this.#longWork = longWork;
     this.#storage = storage;
     this.changes = storage === undefined ? undefined : new Changes();
   }
@@ -101,7 +115,7 @@ export class Collection implements SeriesHost {
     return series;
   }
 
-  /** Removes a document with all its records, or one whose last record went. */
+  /** Removes a document with all its records, or one whose last record went. Much memory is freed in later turns. */
   removeDocument(series: Series): void {
     this.recordCount -= series.recordCount;
     this.documents.delete(series);
@@ -109,7 +123,7 @@ export class Collection implements SeriesHost {
     this.changes?.removedDocuments.push(series.id);
     for (const chunk of series.chunks) this.chunkRemoved(chunk);
     this.chunks.objectBytes -= DOCUMENT_BYTES;
-    series.free();
+    this.free(series.end());
   }
 
   setValue(key: string, value: string): void {
@@ -130,12 +144,16 @@ export class Collection implements SeriesHost {
     this.chunks.objectBytes += this.values.bytes - before;
   }
 
-  /** Frees all memory, at the end of the collection's life. */
-  free(): void {
+  /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */
+  end(): void {
     this.isGone = true;
-    this.chunks.objectBytes -= this.values.bytes + this.documents.size * DOCUMENT_BYTES;
-    for (const series of this.documents.sorted()) series.free();
+    this.chunks.objectBytes -= this.values.bytes;
     this.name.free(this.chunks.slabs);
+    this.#longWork.begin(this.#freeDocuments());
+  }
+
+  free(chunks: readonly Chunk[]): void {
+    this.#longWork.begin(this.#freeChunks(chunks));
   }
 
   chunkAdded(): void {
@@ -160,6 +178,20 @@ export class Collection implements SeriesHost {
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       throw new DatabaseError("storage_failed", error.message, { cause: error });
+    }
+  }
+
+  *#freeDocuments(): Generator<void, void> {
+    for (const series of this.documents.unordered()) {
+      this.chunks.objectBytes -= DOCUMENT_BYTES;
+      yield* this.#freeChunks(series.end());
+    }
+  }
+
+  *#freeChunks(chunks: readonly Chunk[]): Generator<void, void> {
+    for (const chunk of chunks) {
+      this.chunks.free(chunk);
+      if (this.#longWork.isTurnOver(FREED_CHUNK_UNITS)) yield;
     }
   }
 }

@@ -1,11 +1,11 @@
 /**
  * The database in memory, with a storage behind it or without.
  *
- * Memory is changed first and at once; the journal and the checkpoints follow. Every call runs to its end in one turn
- * of the event loop, so there is nothing to lock.
+ * Memory is changed first and at once; the journal and the checkpoints follow. Every write runs to its end in one turn
+ * of the event loop, so there is nothing to lock. What is long and can be divided, reading and giving back memory, goes
+ * on in later turns.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
-import { quoteText } from "../protocol/json.ts";
+import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
@@ -18,8 +18,9 @@ import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Storage } from "../storage/storage.ts";
 import { saveCollection } from "./checkpoint.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
-import { Collection } from "./collection.ts";
-import type { Database, Written } from "./database.ts";
+import type { Collection } from "./collection.ts";
+import { Collections } from "./collections.ts";
+import type { Answer, Database, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -34,12 +35,14 @@ import {
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
 import { loadDatabase } from "./loading.ts";
+import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
-import { Name, NameTable, readName } from "./name.ts";
+import { readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { predicateOf } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
+import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
 import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
@@ -52,26 +55,28 @@ export type MemoryDatabaseOptions = {
   /** What records and caches may take. */
   memoryBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
+  longWork?: Partial<LongWorkOptions>;
 };
 
 export type CheckpointCounts = { collections: number; chunks: number };
-type IsNewFor = (collection: Collection) => boolean;
 export type DatabaseCounts = { collections: number; documents: number; records: number };
 
 const EMPTY_TEXT = '""';
 /** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
 const UNPACKED_SHARE = 1 / 8;
 const SLABS_IN_LIMIT = 1024;
+const EMPTY_OBJECT = "{}";
+const EMPTY_ARRAY = "[]";
 
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
   readonly #patterns = new PatternCache();
   readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+  readonly #longWork: LongWork;
   readonly #reply: ReplyText;
-  readonly #collections = new NameTable<Collection>();
-  /** Deleted collections that still have a file. */
-  readonly #dropped = new Set<string>();
+  readonly #readingTools: ReadingTools;
+  readonly #collections: Collections;
   readonly #memory: MemoryLimit;
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
@@ -83,8 +88,10 @@ export class MemoryDatabase implements Database {
     replyBytesMax = REPLY_BYTES_MAX,
     memoryBytesMax = Number.POSITIVE_INFINITY,
     chunks = {},
+    longWork = {},
   }: MemoryDatabaseOptions = {}) {
     this.#storage = storage;
+    this.#longWork = new LongWork(longWork);
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
       chunkTextBytesMax: CHUNK_TEXT_BYTES_MAX,
@@ -93,12 +100,14 @@ export class MemoryDatabase implements Database {
       isSaved: storage !== undefined,
       ...chunks,
     });
+    this.#collections = new Collections({ chunks: this.#chunks, longWork: this.#longWork, storage });
     this.#memory = new MemoryLimit({
       chunks: this.#chunks,
       limitBytes: memoryBytesMax,
       save: storage === undefined ? undefined : () => this.checkpoint(),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
+    this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
   }
 
   /**
@@ -111,12 +120,12 @@ export class MemoryDatabase implements Database {
     if (storage === undefined) return;
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
-      addCollection: (name) => this.#addCollection(name),
+      addCollection: (name) => this.#collections.add(name),
       insert: (collection, document, record) => {
         const series = collection.documents.get(document) ?? collection.addDocument(document);
         collection.recordCount += series.insert(record);
       },
-      apply: (command, isNewFor) => this.#apply(command, isNewFor),
+      apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
         if (this.#memory.isShort) await this.#runCheckpoint(group);
@@ -162,8 +171,9 @@ export class MemoryDatabase implements Database {
     return this.#checkpoint;
   }
 
-  /** Commits and saves all there is. The storage stays open. */
+  /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
+    await this.#longWork.drain();
     await this.#journal?.drain();
     // One that is under way may be past what came last; if it fails, so does the next, which says so.
     await this.#checkpoint?.catch(() => {});
@@ -177,9 +187,9 @@ export class MemoryDatabase implements Database {
     if (storage === undefined) return saved;
     const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
     const upTo = journalPosition();
-    for (const name of [...this.#dropped]) {
+    for (const name of [...this.#collections.dropped]) {
       await storage.dropCollection(name);
-      this.#dropped.delete(name);
+      this.#collections.dropped.delete(name);
     }
     for (const collection of [...this.#collections.sorted()]) {
       if (collection.isGone || collection.changes?.isEmpty) continue;
@@ -209,7 +219,7 @@ export class MemoryDatabase implements Database {
       const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
       // All of a batch mostly goes to one collection.
       if (collection === undefined || !collection.name.equals(names, nameStart, nameEnd)) {
-        collection = this.#collectionForWrite(names, nameStart, nameEnd);
+        collection = this.#collections.getOrAdd(names, nameStart, nameEnd);
       }
       const series = documentForWrite(
         collection,
@@ -227,34 +237,25 @@ export class MemoryDatabase implements Database {
     return both(journal?.insert(batch), this.#memory.relieve());
   }
 
-  latest(query: Request<"qry">): string {
+  latest(query: Request<"qry">): Answer {
     const predicate = predicateOf(query, this.#predicateTools);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, predicate };
-    const reply = this.#reply;
-    reply.clear();
-    reply.byte(OPEN_BRACE);
     const collection = this.#collections.get(query.col);
-    for (const series of this.#documentsFor(collection, query.doc)) {
-      const before = reply.length;
-      if (before > 1) reply.byte(COMMA);
-      if (!series.writeLatest(reply, question)) reply.length = before;
-    }
-    reply.byte(CLOSE_BRACE);
-    return reply.take();
+    const documents = this.#documentsFor(collection, query.doc);
+    if (collection === undefined) return EMPTY_OBJECT;
+    const answer = readLatest({ collection, documents, question }, this.#readingTools);
+    // What was packed or cold may have been opened for the next poll.
+    void this.#memory.relieve();
+    return answer;
   }
 
-  history(query: Request<"qdoc">): string {
+  history(query: Request<"qdoc">): Answer {
     const predicate = predicateOf(query, this.#predicateTools);
-    const series = this.#collections.get(query.col)?.documents.get(query.doc);
-    const reply = this.#reply;
-    reply.clear();
-    series?.writeHistory(reply, query, predicate);
-    // Each record begins with its comma; the first one's place is the bracket's.
-    if (reply.length === 0) reply.byte(OPEN_BRACKET);
-    else reply.bytes[0] = OPEN_BRACKET;
-    reply.byte(CLOSE_BRACKET);
-    return reply.take();
+    const collection = this.#collections.get(query.col);
+    const series = collection?.documents.get(query.doc);
+    if (collection === undefined || series === undefined) return EMPTY_ARRAY;
+    return readHistory({ collection, series, range: query, predicate }, this.#readingTools);
   }
 
   collections(): string {
@@ -302,13 +303,13 @@ export class MemoryDatabase implements Database {
     const pattern = readPattern(key);
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     const values = this.#collections.get(col)?.values;
-    if (values === undefined) return "{}";
+    if (values === undefined) return EMPTY_OBJECT;
     if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
     return values.renderOnly(values.keys().filter((name) => compiled.test(name)));
   }
 
   values({ col }: Request<"gvals">): string {
-    return this.#collections.get(col)?.values.render() ?? "{}";
+    return this.#collections.get(col)?.values.render() ?? EMPTY_OBJECT;
   }
 
   valueKeys({ col }: Request<"gkeys">): string {
@@ -329,98 +330,8 @@ export class MemoryDatabase implements Database {
   #write(command: Command): Written {
     this.#journal?.ensureWritable();
     if (this.#chunks.coldCount > 0) prepareRemovals(command, this.#collections);
-    this.#apply(command, () => true);
+    this.#collections.apply(command, () => true);
     return this.#journal?.command(command);
-  }
-
-  /** `isNewFor` tells whether a collection has not seen the command yet: a replay may be ahead of it. */
-  #apply(command: Command, isNewFor: IsNewFor): void {
-    switch (command.type) {
-      case "ddoc":
-        this.#applyDocumentDeletion(command.request, isNewFor);
-        break;
-      case "dcol":
-        this.#applyCollectionDeletion(command.request, isNewFor);
-        break;
-      case "dmrec":
-        for (const { col, doc, ts } of command.request) {
-          this.#applyRangeDeletion({ col, doc, fromTs: ts, toTs: ts }, isNewFor);
-        }
-        break;
-      case "drrng":
-        this.#applyRangeDeletion(command.request, isNewFor);
-        break;
-      case "sval":
-        this.#applyValue(command.request, isNewFor);
-        break;
-      case "rval":
-        this.#applyValueRemoval(command.request, isNewFor);
-        break;
-    }
-  }
-
-  #applyCollectionDeletion({ col }: Request<"dcol">, isNewFor: IsNewFor): void {
-    const collection = this.#collections.get(col);
-    if (collection !== undefined && isNewFor(collection)) this.#dropCollection(collection);
-  }
-
-  #applyValue({ col, key, value }: Request<"sval">, isNewFor: IsNewFor): void {
-    const collection = this.#collections.get(col) ?? this.#addCollection(col);
-    if (isNewFor(collection)) collection.setValue(key, quoteText(value));
-  }
-
-  #applyValueRemoval({ col, key }: Request<"rval">, isNewFor: IsNewFor): void {
-    const collection = this.#collections.get(col);
-    if (collection === undefined || !isNewFor(collection)) return;
-    collection.removeValue(key);
-    this.#dropIfEmpty(collection);
-  }
-
-  #applyDocumentDeletion({ doc, col }: Request<"ddoc">, isNewFor: IsNewFor): void {
-    const one = this.#collections.get(col);
-    const collections = col === "" ? [...this.#collections.sorted()] : one === undefined ? [] : [one];
-    for (const collection of collections) {
-      const series = collection.documents.get(doc);
-      if (series === undefined || !isNewFor(collection)) continue;
-      collection.removeDocument(series);
-      this.#dropIfEmpty(collection);
-    }
-  }
-
-  #applyRangeDeletion({ col, doc, fromTs, toTs }: Request<"drrng">, isNewFor: IsNewFor): void {
-    const collection = this.#collections.get(col);
-    const series = collection?.documents.get(doc);
-    if (collection === undefined || series === undefined || !isNewFor(collection)) return;
-    collection.recordCount -= series.remove(fromTs, toTs);
-    if (series.recordCount > 0) return;
-    collection.removeDocument(series);
-    this.#dropIfEmpty(collection);
-  }
-
-  #collectionForWrite(names: Buffer, start: number, end: number): Collection {
-    return (
-      this.#collections.getByBytes(names, start, end) ?? this.#addCollection(readName(names, start, end))
-    );
-  }
-
-  #addCollection(name: string): Collection {
-    const collection = new Collection({
-      name: new Name(name, this.#chunks.slabs),
-      chunks: this.#chunks,
-      ...(this.#storage === undefined ? {} : { storage: this.#storage }),
-    });
-    this.#collections.add(collection);
-    return collection;
-  }
-
-  #dropIfEmpty(collection: Collection): void {
-    if (collection.isEmpty) this.#dropCollection(collection);
-  }
-
-  #dropCollection(collection: Collection): void {
-    this.#collections.delete(collection);
-    if (collection.isSaved) this.#dropped.add(collection.name.text);
-    collection.free();
   }
 }
 

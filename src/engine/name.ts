@@ -143,7 +143,12 @@ export class NameTable<Value extends Named> {
     if (this.#stale > this.size + 1024) this.#mergeSorted();
   }
 
-  /** All values by name, in code unit order. The array is the table's own: valid until the next change. */
+  /** All values in no order. The table must not change before the last one. */
+  *unordered(): Generator<Value, void> {
+    for (const value of this.#slots) if (value !== undefined) yield value;
+  }
+
+  /** All values by name, in code unit order. The array stays as it is: a change of the table makes another one. */
   sorted(): readonly Value[] {
     if (this.#unsorted.length > 0 || this.#stale > 0) this.#mergeSorted();
     return this.#sorted;

@@ -3,7 +3,7 @@
  * the cold chunks that it changes. Both may refuse it, and then nothing of it was stored.
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
-import type { Collection } from "./collection.ts";
+import type { Collections } from "./collections.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -15,10 +15,7 @@ import {
   type InsertBatch,
 } from "./insert_batch.ts";
 import type { Command } from "./journal_entry.ts";
-import type { NameTable } from "./name.ts";
 import type { Series } from "./series.ts";
-
-type Collections = NameTable<Collection>;
 
 /** What a new document takes beside its record, and a record beside its text, in a page that grows by doubling. */
 const DOCUMENT_BYTES = 1024;

@@ -1,8 +1,8 @@
 /**
  * The text of one answer while it is put together: a growing buffer of JSON in UTF-8.
  *
- * One is reused for all answers of a database. Records are copied in from where they live, and the whole becomes a
- * string once, at memory speed.
+ * One is reused for all answers of a database that are put together in one turn. Records are copied in from where they
+ * live, and the whole becomes a string once, at memory speed.
  */
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
@@ -39,6 +39,17 @@ export class ReplyText {
     const text = this.bytes.toString("utf8", 0, this.length);
     this.clear();
     return text;
+  }
+
+  /** A text of its own with what is here so far, for an answer that takes longer; this one is empty afterwards. */
+  moveOut(): ReplyText {
+    const other = new ReplyText({ bytesMax: this.#bytesMax });
+    const { bytes } = other;
+    other.bytes = this.bytes;
+    other.length = this.length;
+    this.bytes = bytes;
+    this.length = 0;
+    return other;
   }
 
   clear(): void {

@@ -8,6 +8,7 @@
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
 import type { Predicate } from "./predicate.ts";
@@ -21,6 +22,8 @@ export interface SeriesHost {
   chunkRemoved(chunk: Chunk): void;
   /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
   readChunk(id: number): Uint8Array;
+  /** Frees the memory of chunks that are gone, now or later. */
+  free(chunks: readonly Chunk[]): void;
 }
 
 export type HistoryRange = {
@@ -32,7 +35,15 @@ export type HistoryRange = {
   readonly reverse: boolean;
 };
 
+export type LatestQuestion = {
+  readonly at: Timestamp;
+  readonly from: Timestamp;
+  readonly predicate: Predicate | undefined;
+};
+
 const PAGE_BYTES_AT_FIRST = 128;
+/** What reading a chunk costs, in LongWork's units. */
+const CHUNK_UNITS = 16;
 
 export class Series implements ChunkOwner {
   readonly name: Name;
@@ -144,17 +155,16 @@ export class Series implements ChunkOwner {
       if (firstGone < 0) firstGone = next;
       goneCount++;
     }
-    if (goneCount > 0) this.#chunks.splice(firstGone, goneCount);
+    if (goneCount > 0) this.#host.free(this.#chunks.splice(firstGone, goneCount));
     return before - this.recordCount;
   }
 
-  /** Frees all memory, at the end of the document's life; its collection knows what that means on disk. */
-  free(): void {
-    for (const chunk of this.#chunks) this.#host.chunks.free(chunk);
-    this.#chunks.length = 0;
+  /** Ends the document's life; whoever does that frees its chunks, and knows what that means on disk. */
+  end(): readonly Chunk[] {
     this.recordCount = 0;
     this.isGone = true;
     this.name.free(this.#host.chunks.slabs);
+    return this.#chunks;
   }
 
   /**
@@ -162,10 +172,7 @@ export class Series implements ChunkOwner {
    *
    * @returns whether there was one, not older than `from` and as the predicate wants it.
    */
-  writeLatest(
-    reply: ReplyText,
-    { at, from, predicate }: { at: Timestamp; from: Timestamp; predicate: Predicate | undefined },
-  ): boolean {
+  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): boolean {
     const chunks = this.#chunks;
     const index = this.#lastChunkStarting(at);
     if (index < 0) return false;
@@ -183,15 +190,27 @@ export class Series implements ChunkOwner {
     return true;
   }
 
-  /** Appends the records of a range to a reply, each with a comma before it. */
-  writeHistory(reply: ReplyText, range: HistoryRange, predicate: Predicate | undefined): void {
+  /**
+   * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts.
+   *
+   * @returns what is left of the range: it begins where reading has stopped, wherever chunks are by then.
+   */
+  writeHistory(
+    reply: ReplyText,
+    range: HistoryRange,
+    { predicate, longWork }: { predicate: Predicate | undefined; longWork: LongWork },
+  ): HistoryRange | undefined {
     let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
     const first = this.#firstChunkReaching(range.from);
     const last = this.#lastChunkStarting(range.to);
     const step = range.reverse ? -1 : 1;
     for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
-      left -= this.#writeChunk(reply, this.#chunks[at] as Chunk, { range, predicate, left });
+      const chunk = this.#chunks[at] as Chunk;
+      left -= this.#writeChunk(reply, chunk, { range, predicate, left });
+      const isLast = at === (range.reverse ? first : last) || left === 0;
+      if (!isLast && longWork.isTurnOver(CHUNK_UNITS)) return restOf(range, chunk, left);
     }
+    return undefined;
   }
 
   /** All chunks, in the order of time. */
@@ -309,7 +328,8 @@ export class Series implements ChunkOwner {
     const store = this.#host.chunks;
     if (isCovered(chunk, from, to)) {
       this.recordCount -= chunk.count;
-      this.#discard(chunk);
+      this.#host.chunkRemoved(chunk);
+      chunk.isGone = true;
       return 0;
     }
     const page = store.read(chunk);
@@ -322,11 +342,6 @@ export class Series implements ChunkOwner {
     this.recordCount -= end - first;
     this.#changed(chunk);
     return chunk.count;
-  }
-
-  #discard(chunk: Chunk): void {
-    this.#host.chunkRemoved(chunk);
-    this.#host.chunks.free(chunk);
   }
 
   /** The last chunk whose first record is at or before a time; -1 when there is none. */
@@ -360,6 +375,25 @@ export class Series implements ChunkOwner {
 
 function isCovered(chunk: Chunk, from: Timestamp, to: Timestamp): boolean {
   return !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
+}
+
+/** What is left of a range when a chunk has been read; there is another one behind it, so its bounds have neighbours. */
+function restOf(range: HistoryRange, chunk: Chunk, left: number): HistoryRange {
+  const limit = range.limit > 0 ? left : range.limit;
+  if (range.reverse) {
+    const { firstHigh, firstLow } = chunk;
+    return {
+      ...range,
+      limit,
+      to: { high: firstLow === 0 ? firstHigh - 1 : firstHigh, low: (firstLow - 1) | 0 },
+    };
+  }
+  const { lastHigh, lastLow } = chunk;
+  return {
+    ...range,
+    limit,
+    from: { high: lastLow === -1 ? lastHigh + 1 : lastHigh, low: (lastLow + 1) | 0 },
+  };
 }
 
 function lastOf(chunk: Chunk): Timestamp {

@@ -61,5 +61,8 @@ export const CHUNK_TEXT_BYTES_MAX = 24 * KIB;
 /** Unpacked copies of packed chunks that are kept for the next reader. */
 export const UNPACKED_CACHE_BYTES_MAX = 64 * MIB;
 
+/** How long the requests of one turn of the event loop may read and free memory: the rest is left to later turns. */
+export const PORTION_MS = 4;
+
 /** A checkpoint hands its chunks to the writer in portions of about this size, one after another. */
 export const CHECKPOINT_PORTION_BYTES = 1 * MIB;

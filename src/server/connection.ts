@@ -3,7 +3,8 @@
  *
  * Replies leave in the order of the requests. Most are sent the moment they are known; once one has to wait for a
  * commit, all that follow line up behind it, and leave together when the commit is there. A client that does not read
- * its replies, or has too many waiting, is not read from until it has caught up, so its memory here is bounded.
+ * its replies, or has too many waiting, is not read from until it has caught up, so its memory here is bounded. Nor is
+ * one whose answer takes several turns: it has one of these at a time, and what it asks next is done after it.
  */
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
@@ -193,6 +194,7 @@ export class Connection {
   #updatePause(): void {
     const isPaused =
       this.#isBehind ||
+      this.#waiting.hasPromised ||
       this.#waiting.length > WAITING_REPLIES_MAX ||
       this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
     if (isPaused === this.#isPaused || this.#socket === undefined) return;

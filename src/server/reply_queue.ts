@@ -33,6 +33,7 @@ export class ReplyQueue {
   #first: Entry | undefined;
   #rest = new Queue<Entry>();
   #bytes = 0;
+  #promisedCount = 0;
   /** The newest gate that is still closed, and the promise that opens it. */
   #gate: Gate | undefined;
   #gatePromise: Promise<void> | undefined;
@@ -59,6 +60,11 @@ export class ReplyQueue {
     return this.#first !== undefined && this.#first.gate?.isOpen !== false;
   }
 
+  /** Whether the text of a reply is still to come. */
+  get hasPromised(): boolean {
+    return this.#promisedCount > 0;
+  }
+
   /** A reply that is known, and waits for those before it. */
   add(text: string): void {
     this.#push({ gate: undefined, id: "", text, bytes: text.length });
@@ -77,11 +83,13 @@ export class ReplyQueue {
     void reply.then((text) => {
       // Cleared meanwhile: until it is settled, a promised reply is in the queue.
       if (this.isEmpty) return;
+      this.#promisedCount--;
       entry.text = text;
       entry.bytes = text.length;
       this.#bytes += text.length;
       this.#open(gate);
     });
+    this.#promisedCount++;
     this.#push(entry);
   }
 
@@ -98,6 +106,7 @@ export class ReplyQueue {
     this.#first = undefined;
     this.#rest = new Queue();
     this.#bytes = 0;
+    this.#promisedCount = 0;
   }
 
   #push(entry: Entry): void {

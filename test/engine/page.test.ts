@@ -8,7 +8,7 @@ import { Page } from "../../src/engine/page.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 
-const owner = { id: 1, isNewest: () => true, readChunk: () => new Uint8Array() };
+const owner = { id: 1, isGone: false, isNewest: () => true, readChunk: () => new Uint8Array() };
 const time = fc.oneof(
   fc.bigInt({ min: -50n, max: 50n }),
   fc.bigInt({ min: 2n ** 32n - 50n, max: 2n ** 32n + 50n }),

@@ -97,7 +97,7 @@ export class DelayedDatabase implements Database {
     return commit;
   }
 
-  #read(call: Call, answer: string): string {
+  #read(call: Call, answer: Answer): Answer {
     this.#note(call);
     return answer;
   }

@@ -7,7 +7,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { runCrashRounds } from "../e2e/crash_round.ts";
 import { command } from "../engine/commands.ts";
-import { compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
+import { AT_ONCE, compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
 import { ModelDatabase } from "../engine/model.ts";
 import { runSteps, step } from "../storage/steps.ts";
 
@@ -21,7 +21,7 @@ describe.skipIf(SEED === undefined)("soak", () => {
     () => {
       fc.assert(
         fc.property(fc.array(command, { minLength: 1, maxLength: 400 }), (commands) => {
-          const database = new MemoryDatabase({ chunks: SMALL_CHUNKS });
+          const database = new MemoryDatabase({ chunks: SMALL_CHUNKS, longWork: AT_ONCE });
           const model = new ModelDatabase();
           for (const each of commands) runCommand(each, database, model);
           compareWhole(database, model);

@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
-import { compareWhole } from "../engine/harness.ts";
-import { ModelDatabase } from "../engine/model.ts";
+import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
+import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
 import { runCommands, runSteps, step } from "./steps.ts";
 import { World } from "./world.ts";
 
@@ -65,6 +65,47 @@ test("a crash between any two steps of a checkpoint loses nothing and repeats no
     }
   }
 }, 180_000);
+
+test("a checkpoint saves nothing of a document whose memory is still being freed", async () => {
+  for (const deletion of [
+    { type: "ddoc", request: { col: "c", doc: "d" } },
+    { type: "dcol", request: { col: "c" } },
+  ] as const) {
+    await using world = await World.open();
+    const model = new ModelDatabase();
+    world.longWork = IN_PIECES;
+    await world.close();
+    // Deleted when the checkpoint has begun; then all is taken at once, before another turn can free more.
+    await world.open((storage) =>
+      afterCall(storage, "beginCheckpoint", () => void runCommand(deletion, world.database, model)),
+    );
+    const records = (doc: string, count: number): InsertedRecord[] =>
+      Array.from({ length: count }, (_, at) => ({ col: "c", doc, ts: { high: 0, low: at }, data: "x" }));
+    await runCommands(world, model, [{ type: "ins", request: [...records("d", 100), ...records("e", 5)] }]);
+    await world.database.checkpoint();
+    await world.crash();
+    world.longWork = AT_ONCE;
+    await world.open();
+    expect(world.database.counts()).toMatchObject({ documents: deletion.type === "ddoc" ? 1 : 0 });
+    compareWhole(world.database, model);
+  }
+});
+
+/** The storage, and what is to happen when a call of one method has ended. */
+function afterCall(storage: SqliteStorage, method: keyof Storage, then: () => void): Storage {
+  return new Proxy<Storage>(storage, {
+    get(target, name) {
+      const value: unknown = Reflect.get(storage, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== method) return value.bind(storage);
+      return async (...args: unknown[]): Promise<unknown> => {
+        const result: unknown = await value.apply(storage, args);
+        then();
+        return result;
+      };
+    },
+  });
+}
 
 test("the threads' own steps survive a crash: between the file and its place in the list", async () => {
   for (const method of ["addCollection", "removeCollection", "removeFile"]) {

@@ -1,16 +1,19 @@
 /**
  * A database on disk that a test may close, crash and open again.
  */
+import type { LongWorkOptions } from "../../src/engine/long_work.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Durability, Storage } from "../../src/storage/storage.ts";
-import { SMALL_CHUNKS } from "../engine/harness.ts";
+import { AT_ONCE, SMALL_CHUNKS } from "../engine/harness.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 
 export class World implements AsyncDisposable {
   readonly folder = new TemporaryFolder();
   readonly directory = this.folder.join("data");
   readonly durability: Durability;
+  /** How the database is opened next. */
+  longWork: Partial<LongWorkOptions> = AT_ONCE;
   storage!: SqliteStorage;
   database!: MemoryDatabase;
 
@@ -28,7 +31,11 @@ export class World implements AsyncDisposable {
   async open(wrap: (storage: SqliteStorage) => Storage = (storage) => storage): Promise<void> {
     this.storage = await SqliteStorage.open({ directory: this.directory, durability: this.durability });
     try {
-      this.database = new MemoryDatabase({ storage: wrap(this.storage), chunks: SMALL_CHUNKS });
+      this.database = new MemoryDatabase({
+        storage: wrap(this.storage),
+        chunks: SMALL_CHUNKS,
+        longWork: this.longWork,
+      });
       await this.database.load();
     } catch (error) {
       this.storage.leave();

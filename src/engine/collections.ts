@@ -1,0 +1,124 @@
+/**
+ * All collections, and what the commands that a start may have to repeat do to them.
+ */
+import { quoteText } from "../protocol/json.ts";
+import type { Request } from "../protocol/messages.ts";
+import { Collection, type CollectionOptions } from "./collection.ts";
+import type { Command } from "./journal_entry.ts";
+import { Name, NameTable, readName } from "./name.ts";
+
+/** Whether a collection has not seen a command yet: its checkpoint may be ahead of the journal. */
+export type IsNewFor = (collection: Collection) => boolean;
+
+export class Collections {
+  /** The names of deleted collections that still have a file. */
+  readonly dropped = new Set<string>();
+
+  readonly #options: Omit<CollectionOptions, "name">;
+  readonly #table = new NameTable<Collection>();
+
+  constructor(options: Omit<CollectionOptions, "name">) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** By name, in code unit order. */
+  sorted(): readonly Collection[] {
+    return this.#table.sorted();
+  }
+
+  get(name: string): Collection | undefined {
+    return this.#table.get(name);
+  }
+
+  /** The name is the inside of a JSON string. */
+  getByBytes(names: Buffer, start: number, end: number): Collection | undefined {
+    return this.#table.getByBytes(names, start, end);
+  }
+
+  getOrAdd(names: Buffer, start: number, end: number): Collection {
+    return this.#table.getByBytes(names, start, end) ?? this.add(readName(names, start, end));
+  }
+
+  add(name: string): Collection {
+    const collection = new Collection({ ...this.#options, name: new Name(name, this.#options.chunks.slabs) });
+    this.#table.add(collection);
+    return collection;
+  }
+
+  apply(command: Command, isNewFor: IsNewFor): void {
+    switch (command.type) {
+      case "ddoc":
+        this.#applyDocumentDeletion(command.request, isNewFor);
+        break;
+      case "dcol":
+        this.#applyCollectionDeletion(command.request, isNewFor);
+        break;
+      case "dmrec":
+        for (const { col, doc, ts } of command.request) {
+          this.#applyRangeDeletion({ col, doc, fromTs: ts, toTs: ts }, isNewFor);
+        }
+        break;
+      case "drrng":
+        this.#applyRangeDeletion(command.request, isNewFor);
+        break;
+      case "sval":
+        this.#applyValue(command.request, isNewFor);
+        break;
+      case "rval":
+        this.#applyValueRemoval(command.request, isNewFor);
+        break;
+    }
+  }
+
+  #applyCollectionDeletion({ col }: Request<"dcol">, isNewFor: IsNewFor): void {
+    const collection = this.#table.get(col);
+    if (collection !== undefined && isNewFor(collection)) this.#drop(collection);
+  }
+
+  #applyValue({ col, key, value }: Request<"sval">, isNewFor: IsNewFor): void {
+    const collection = this.#table.get(col) ?? this.add(col);
+    if (isNewFor(collection)) collection.setValue(key, quoteText(value));
+  }
+
+  #applyValueRemoval({ col, key }: Request<"rval">, isNewFor: IsNewFor): void {
+    const collection = this.#table.get(col);
+    if (collection === undefined || !isNewFor(collection)) return;
+    collection.removeValue(key);
+    this.#dropIfEmpty(collection);
+  }
+
+  #applyDocumentDeletion({ doc, col }: Request<"ddoc">, isNewFor: IsNewFor): void {
+    const one = this.#table.get(col);
+    const collections = col === "" ? [...this.#table.sorted()] : one === undefined ? [] : [one];
+    for (const collection of collections) {
+      const series = collection.documents.get(doc);
+      if (series === undefined || !isNewFor(collection)) continue;
+      collection.removeDocument(series);
+      this.#dropIfEmpty(collection);
+    }
+  }
+
+  #applyRangeDeletion({ col, doc, fromTs, toTs }: Request<"drrng">, isNewFor: IsNewFor): void {
+    const collection = this.#table.get(col);
+    const series = collection?.documents.get(doc);
+    if (collection === undefined || series === undefined || !isNewFor(collection)) return;
+    collection.recordCount -= series.remove(fromTs, toTs);
+    if (series.recordCount > 0) return;
+    collection.removeDocument(series);
+    this.#dropIfEmpty(collection);
+  }
+
+  #dropIfEmpty(collection: Collection): void {
+    if (collection.isEmpty) this.#drop(collection);
+  }
+
+  #drop(collection: Collection): void {
+    this.#table.delete(collection);
+    if (collection.isSaved) this.dropped.add(collection.name.text);
+    collection.end();
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Answers `qry` and `qdoc`: at once where that is short, and else in portions between other clients' requests.
+ *
+ * A reply that takes several turns is no snapshot: each record is as it was when its part was read. What is written
+ * meanwhile is seen where reading has not come yet; what is deleted meanwhile is missing from there on. Each record
+ * appears once, and in order.
+ */
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
+import type { Collection } from "./collection.ts";
+import type { Answer } from "./database.ts";
+import type { LongWork } from "./long_work.ts";
+import type { Predicate } from "./predicate.ts";
+import type { ReplyText } from "./reply_text.ts";
+import type { HistoryRange, LatestQuestion, Series } from "./series.ts";
+
+export type ReadingTools = {
+  /** Shared by all short answers; a long one gets a text of its own. */
+  readonly reply: ReplyText;
+  readonly longWork: LongWork;
+};
+
+export type LatestReading = {
+  readonly collection: Collection;
+  /** By name. It must not change: those that come meanwhile are not in it, and those that go are left out. */
+  readonly documents: readonly Series[];
+  readonly question: LatestQuestion;
+};
+
+export type HistoryReading = {
+  readonly collection: Collection;
+  readonly series: Series;
+  readonly range: HistoryRange;
+  readonly predicate: Predicate | undefined;
+};
+
+/** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
+const LARGE_REPLY_BYTES = 1024 * 1024;
+
+/** `{DOC:RECORD,…}` in the order of the documents. */
+export function readLatest(reading: LatestReading, { reply, longWork }: ReadingTools): Answer {
+  reply.clear();
+  reply.byte(OPEN_BRACE);
+  const next = writeLatest(reading, 0, reply, longWork);
+  if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
+    const ownReply = reply.moveOut();
+    return longWork.finish(goOnWithLatest(reading, next, ownReply, longWork)).then(() => endLatest(ownReply));
+  }
+  return endLatest(reply);
+}
+
+/** `[RECORD,…]` */
+export function readHistory(reading: HistoryReading, { reply, longWork }: ReadingTools): Answer {
+  reply.clear();
+  const rest = reading.series.writeHistory(reply, reading.range, { predicate: reading.predicate, longWork });
+  if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) {
+    const ownReply = reply.moveOut();
+    return longWork
+      .finish(goOnWithHistory(reading, rest, ownReply, longWork))
+      .then(() => endHistory(ownReply));
+  }
+  return endHistory(reply);
+}
+
+function* goOnWithLatest(
+  reading: LatestReading,
+  start: number,
+  reply: ReplyText,
+  longWork: LongWork,
+): Generator<void, void> {
+  for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
+    at = writeLatest(reading, at, reply, longWork);
+    if (at < reading.documents.length || reply.length > LARGE_REPLY_BYTES) yield;
+  }
+}
+
+function* goOnWithHistory(
+  { collection, series, predicate }: HistoryReading,
+  start: HistoryRange | undefined,
+  reply: ReplyText,
+  longWork: LongWork,
+): Generator<void, void> {
+  let rest = start;
+  while (rest !== undefined && !series.isGone && !collection.isGone) {
+    rest = series.writeHistory(reply, rest, { predicate, longWork });
+    if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) yield;
+  }
+}
+
+/** Returns with which document to go on. */
+function writeLatest(
+  { documents, question }: LatestReading,
+  start: number,
+  reply: ReplyText,
+  longWork: LongWork,
+): number {
+  for (let at = start; at < documents.length; ) {
+    const series = documents[at++] as Series;
+    if (series.isGone) continue;
+    const before = reply.length;
+    if (before > 1) reply.byte(COMMA);
+    if (!series.writeLatest(reply, question)) reply.length = before;
+    if (longWork.isTurnOver(1)) return at;
+  }
+  return documents.length;
+}
+
+function endLatest(reply: ReplyText): string {
+  reply.byte(CLOSE_BRACE);
+  return reply.take();
+}
+
+function endHistory(reply: ReplyText): string {
+  // Each record begins with its comma; the first one's place is the bracket's.
+  if (reply.length === 0) reply.byte(OPEN_BRACKET);
+  else reply.bytes[0] = OPEN_BRACKET;
+  reply.byte(CLOSE_BRACKET);
+  return reply.take();
+}
