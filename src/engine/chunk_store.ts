@@ -188,7 +188,9 @@ export class ChunkStore {
     this.seconds = seconds;
     const full = this.#packResting(this.#full, YOUNG_A_CALL);
     const growing = this.#packResting(this.#growing, LOOKED_AT_A_CALL);
-    return full || growing;
+    if (full || growing) return true;
+    this.slabs.trim();
+    return false;
   }
 
   /**

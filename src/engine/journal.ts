@@ -22,7 +22,7 @@ import type { Series } from "./series.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that one large group made grow beyond this is not kept. */
-const BYTES_KEPT = 8 * 1024 * 1024;
+const BYTES_KEPT = 2 * 1024 * 1024;
 const RETRY_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;

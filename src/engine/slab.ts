@@ -84,6 +84,8 @@ export class SlabAllocator {
   readonly #withRoom: Slab[][] = [];
   /** Memory of slabs that are empty. */
   readonly #spare: ArrayBuffer[] = [];
+  /** How many of these nobody has needed since the last `trim`. */
+  #unneeded = 0;
 
   constructor(slabBytes = SLAB_BYTES_MAX) {
     this.#slabBytes = slabBytes;
@@ -117,6 +119,7 @@ export class SlabAllocator {
       last.roomIndex = NONE;
     }
     const slab = new Slab(this.#spare.pop() ?? new ArrayBuffer(this.#slabBytes), blockBytes);
+    this.#unneeded = Math.min(this.#unneeded, this.#spare.length);
     this.#touchedBytes += blockBytes;
     slab.roomIndex = candidates.length;
     candidates.push(slab);
@@ -128,6 +131,7 @@ export class SlabAllocator {
     slab.giveBack(offset);
     if (slab.blockBytes > BLOCK_BYTES_MAX) {
       this.#touchedBytes -= slab.touchedBytes;
+      free(slab.words.buffer as ArrayBuffer);
       return;
     }
     const candidates = this.#withRoom[classOf(slab.blockBytes)] as Slab[];
@@ -136,6 +140,15 @@ export class SlabAllocator {
       slab.roomIndex = candidates.length;
       candidates.push(slab);
     }
+  }
+
+  /** Gives the system what was not needed since the last call; to be called now and then. */
+  trim(): void {
+    for (const memory of this.#spare.splice(0, this.#unneeded)) free(memory);
+    for (const candidates of this.#withRoom) {
+      for (const slab of candidates?.filter(({ isEmpty }) => isEmpty) ?? []) this.#retire(slab, candidates);
+    }
+    this.#unneeded = this.#spare.length;
   }
 
   #retire(slab: Slab, candidates: Slab[]): void {
@@ -148,8 +161,15 @@ export class SlabAllocator {
       slab.roomIndex = NONE;
     }
     this.#touchedBytes -= slab.touchedBytes;
-    if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(slab.words.buffer as ArrayBuffer);
+    const memory = slab.words.buffer as ArrayBuffer;
+    if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(memory);
+    else free(memory);
   }
+}
+
+/** Gives memory back at once: a collection of garbage may be long in coming on a server that has nothing to do. */
+function free(memory: ArrayBuffer): void {
+  memory.transfer(0);
 }
 
 /** The size of the smallest block that holds `bytes`. */
