@@ -308,10 +308,10 @@ export class CollectionFile {
   }
 
   #readIndexRow(row: ChunkIndexRow, columns: Float64Array, at: number): void {
-    columns.set(row.slice(0, INDEX_COLUMNS), at);
+    for (let index = 0; index < INDEX_COLUMNS; index++) columns[at + index] = row[index] as number;
     // The low half came unsigned.
-    columns[at + CHUNK_FIRST_LOW] = (columns[at + CHUNK_FIRST_LOW] as number) | 0;
-    columns[at + CHUNK_LAST_LOW] = (columns[at + CHUNK_LAST_LOW] as number) | 0;
+    columns[at + CHUNK_FIRST_LOW] = (row[CHUNK_FIRST_LOW] as number) | 0;
+    columns[at + CHUNK_LAST_LOW] = (row[CHUNK_LAST_LOW] as number) | 0;
     if (checksumOfNumbers(columns, at, at + INDEX_COLUMNS) !== row[INDEX_COLUMNS]) {
       throw damagedFile(this.file, `chunk ${row[CHUNK_ID]} fails its checksum`);
     }

@@ -67,20 +67,24 @@ export class SqliteStorage implements Storage {
     } catch (error) {
       throw explainError(error, directory);
     }
-    const catalog = await WorkerLink.open<Catalog>(startWorker(), { role: "catalog", ...options }).catch(
+    // Both threads start at once, which takes as long as loading a million records; the second one waits for the lock.
+    const [catalogWorker, collectionsWorker] = [startWorker(), startWorker()];
+    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", ...options }).catch(
       (error) => {
+        collectionsWorker.terminate();
         throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
       },
     );
     try {
       const contents = await catalog.call("contents");
-      const collections = await WorkerLink.open<CollectionFiles>(startWorker(), {
+      const collections = await WorkerLink.open<CollectionFiles>(collectionsWorker, {
         role: "collections",
         ...options,
       });
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
       return new SqliteStorage(options, { catalog, collections }, contents);
     } catch (error) {
+      collectionsWorker.terminate();
       catalog.leave();
       throw explainError(error, directory);
     }
