@@ -26,11 +26,18 @@ export interface Database {
    */
   insert(batch: InsertBatch): Written;
 
-  /** `{DOC:RECORD,…}`, sorted by name: the latest record at or before `ts` of each document asked for. */
+  /**
+   * `{DOC:RECORD,…}`, sorted by name: the latest record at or before `ts` of each document asked for.
+   *
+   * Like a history, it may take several turns of the event loop, and each record is as of when its part was read.
+   */
   latest(query: Request<"qry">): Answer;
 
   /**
    * `[RECORD,…]`: one document's records with `from <= ts <= to`; an unknown document has none.
+   *
+   * One that takes several turns of the event loop sees writes ahead of where it is, and not those behind. It ends
+   * where its document is deleted.
    *
    * @throws DatabaseError `reply_too_large`, `bad_pattern`
    */

@@ -21,8 +21,9 @@ export const COLUMNS = 7;
 const RECORDS_AT_FIRST = 1024;
 const TEXT_BYTES_AT_FIRST = 256 * 1024;
 const NAME_BYTES_AT_FIRST = 16 * 1024;
-/** Text that one large frame made grow beyond this is not kept. */
+/** Text that a large frame made grow beyond this is given up when so many batches have not needed it. */
 const TEXT_BYTES_KEPT = 4 * 1024 * 1024;
+const BATCHES_KEPT = 1000;
 
 export class InsertBatch {
   /** How many records there are. */
@@ -37,6 +38,8 @@ export class InsertBatch {
   /** Names as the inside of a JSON string, UTF-8, in any valid escaped form. The scanner points this at the frame. */
   names: Buffer;
 
+  /** How many batches in a row have not needed all that text. */
+  #spareBatches = 0;
   readonly #ownNames: { bytes: Buffer; length: number };
 
   constructor() {
@@ -45,11 +48,11 @@ export class InsertBatch {
   }
 
   clear(): void {
+    if (this.text.length > TEXT_BYTES_KEPT) this.#shrink();
     this.count = 0;
     this.textLength = 0;
     this.#ownNames.length = 0;
     this.names = this.#ownNames.bytes;
-    if (this.text.length > TEXT_BYTES_KEPT) this.#useText(Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST));
   }
 
   /** Makes room for `bytes` more of text; `text` may be another buffer afterwards. */
@@ -87,8 +90,14 @@ export class InsertBatch {
     this.count++;
   }
 
+  #shrink(): void {
+    if (this.textLength > TEXT_BYTES_KEPT) this.#spareBatches = 0;
+    else if (++this.#spareBatches >= BATCHES_KEPT) this.#useText(Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST));
+  }
+
   #useText(text: Buffer): void {
     this.text = text;
+    this.#spareBatches = 0;
     this.textBytes = new Uint8Array(text.buffer);
   }
 

@@ -8,10 +8,11 @@
 import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import type { Collection } from "./collection.ts";
 import type { Answer } from "./database.ts";
+import type { HistoryRange } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
-import type { HistoryRange, LatestQuestion, Series } from "./series.ts";
+import type { LatestQuestion, Series } from "./series.ts";
 
 export type ReadingTools = {
   /** Shared by all short answers; a long one gets a text of its own. */
@@ -69,7 +70,8 @@ function* goOnWithLatest(
 ): Generator<void, void> {
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
     at = writeLatest(reading, at, reply, longWork);
-    if (at < reading.documents.length || reply.length > LARGE_REPLY_BYTES) yield;
+    reply.cut();
+    if (at < reading.documents.length || reply.totalLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
@@ -82,7 +84,9 @@ function* goOnWithHistory(
   let rest = start;
   while (rest !== undefined && !series.isGone && !collection.isGone) {
     rest = series.writeHistory(reply, rest, { predicate, longWork });
-    if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) yield;
+    beginHistory(reply);
+    reply.cut();
+    if (rest !== undefined || reply.totalLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
@@ -97,7 +101,7 @@ function writeLatest(
     const series = documents[at++] as Series;
     if (series.isGone) continue;
     const before = reply.length;
-    if (before > 1) reply.byte(COMMA);
+    if (reply.totalLength > 1) reply.byte(COMMA);
     if (!series.writeLatest(reply, question)) reply.length = before;
     if (longWork.isTurnOver(1)) return at;
   }
@@ -109,10 +113,14 @@ function endLatest(reply: ReplyText): string {
   return reply.take();
 }
 
+/** Each record begins with its comma; the first one's place is the bracket's. */
+function beginHistory(reply: ReplyText): void {
+  if (reply.totalLength === reply.length && reply.length > 0) reply.bytes[0] = OPEN_BRACKET;
+}
+
 function endHistory(reply: ReplyText): string {
-  // Each record begins with its comma; the first one's place is the bracket's.
-  if (reply.length === 0) reply.byte(OPEN_BRACKET);
-  else reply.bytes[0] = OPEN_BRACKET;
+  beginHistory(reply);
+  if (reply.totalLength === 0) reply.byte(OPEN_BRACKET);
   reply.byte(CLOSE_BRACKET);
   return reply.take();
 }

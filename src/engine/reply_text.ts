@@ -16,9 +16,17 @@ export class ReplyText {
   bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
 
   readonly #bytesMax: number;
+  /** What has left the buffer already. */
+  #cutText = "";
+  #cutBytes = 0;
 
   constructor({ bytesMax = REPLY_BYTES_MAX }: { bytesMax?: number } = {}) {
     this.#bytesMax = bytesMax;
+  }
+
+  /** The bytes of the whole text; `length` is what is in the buffer. */
+  get totalLength(): number {
+    return this.#cutBytes + this.length;
   }
 
   /** Appends `source[start, end)`. */
@@ -36,7 +44,7 @@ export class ReplyText {
 
   /** Takes the text out; the buffer is empty afterwards. */
   take(): string {
-    const text = this.bytes.toString("utf8", 0, this.length);
+    const text = this.#cutText + this.bytes.toString("utf8", 0, this.length);
     this.clear();
     return text;
   }
@@ -52,22 +60,38 @@ export class ReplyText {
     return other;
   }
 
+  /**
+   * Makes a string of what is in the buffer, so that a long text neither outgrows it nor becomes one all at once.
+   *
+   * @throws DatabaseError `reply_too_large`
+   */
+  cut(): void {
+    if (this.totalLength > this.#bytesMax) this.#refuse();
+    this.#cutBytes += this.length;
+    this.#cutText += this.bytes.toString("utf8", 0, this.length);
+    this.length = 0;
+  }
+
   clear(): void {
     this.length = 0;
+    this.#cutBytes = 0;
+    this.#cutText = "";
     if (this.bytes.length > BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
   }
 
   #grow(more: number): void {
     const needed = this.length + more;
-    if (needed > this.#bytesMax) {
-      this.clear();
-      throw new DatabaseError(
-        "reply_too_large",
-        `The reply would be larger than ${this.#bytesMax} bytes: ask for less with from, to or limit`,
-      );
-    }
+    if (this.#cutBytes + needed > this.#bytesMax) this.#refuse();
     const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), this.#bytesMax));
     this.bytes.copy(larger, 0, 0, this.length);
     this.bytes = larger;
+  }
+
+  #refuse(): never {
+    this.clear();
+    throw new DatabaseError(
+      "reply_too_large",
+      `The reply would be larger than ${this.#bytesMax} bytes: ask for less with from, to or limit`,
+    );
   }
 }

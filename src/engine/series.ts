@@ -8,6 +8,7 @@
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { type HistoryRange, restOf } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
@@ -25,15 +26,6 @@ export interface SeriesHost {
   /** Frees the memory of chunks that are gone, now or later. */
   free(chunks: readonly Chunk[]): void;
 }
-
-export type HistoryRange = {
-  readonly from: Timestamp;
-  readonly to: Timestamp;
-  /** At most so many records; 0 or less means all. */
-  readonly limit: number;
-  /** Newest first; a limit then keeps the newest. */
-  readonly reverse: boolean;
-};
 
 export type LatestQuestion = {
   readonly at: Timestamp;
@@ -375,25 +367,6 @@ export class Series implements ChunkOwner {
 
 function isCovered(chunk: Chunk, from: Timestamp, to: Timestamp): boolean {
   return !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
-}
-
-/** What is left of a range when a chunk has been read; there is another one behind it, so its bounds have neighbours. */
-function restOf(range: HistoryRange, chunk: Chunk, left: number): HistoryRange {
-  const limit = range.limit > 0 ? left : range.limit;
-  if (range.reverse) {
-    const { firstHigh, firstLow } = chunk;
-    return {
-      ...range,
-      limit,
-      to: { high: firstLow === 0 ? firstHigh - 1 : firstHigh, low: (firstLow - 1) | 0 },
-    };
-  }
-  const { lastHigh, lastLow } = chunk;
-  return {
-    ...range,
-    limit,
-    from: { high: lastLow === -1 ? lastHigh + 1 : lastHigh, low: (lastLow + 1) | 0 },
-  };
 }
 
 function lastOf(chunk: Chunk): Timestamp {

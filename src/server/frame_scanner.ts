@@ -68,7 +68,7 @@ export class FrameScanner {
     const size = scratch.buffer.write(frame, 0);
     scratch.bytes[size] = 0;
     const type = this.#scanMessage(size, batch);
-    if (size > LARGE_BYTES) this.#shrink();
+    if (size > LARGE_BYTES || scratch.isLarge) this.#shrink(size);
     return type;
   }
 
@@ -132,10 +132,10 @@ export class FrameScanner {
     return end !== NOT_TAKEN && skipSpace(payload.bytes, end) >= payloadEnd ? frameEnd : NOT_TAKEN;
   }
 
-  #shrink(): void {
-    this.#frame.shrink();
-    this.#payload.shrink();
-    this.#records.shrink();
+  #shrink(size: number): void {
+    this.#frame.shrink(size);
+    this.#payload.shrink(size);
+    this.#records.shrink(size);
   }
 }
 

@@ -93,8 +93,8 @@ export class InsertScanner {
   }
 
   /** Gives up what one large frame made grow. */
-  shrink(): void {
-    this.#payload.shrink();
+  shrink(size: number): void {
+    this.#payload.shrink(size);
   }
 
   /** The array of records that begins at a place; returns where it ends. */

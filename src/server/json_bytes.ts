@@ -5,8 +5,9 @@ import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } fro
 
 const TWO_32 = 0x1_0000_0000;
 const BYTES_AT_FIRST = 256 * 1024;
-/** Buffers that one large frame made grow beyond this are not kept. */
+/** Buffers that a large frame made grow beyond this are given up when so many frames have not needed them. */
 const BYTES_KEPT = 4 * 1024 * 1024;
+const FRAMES_KEPT = 1000;
 
 /** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
 export class Scratch {
@@ -14,17 +15,31 @@ export class Scratch {
   /** How many bytes `unescapeString` has put there. */
   used = 0;
   bytes = new Uint8Array(this.buffer.buffer);
+  /** How many frames in a row have not needed what is there. */
+  #spareFrames = 0;
 
   makeRoom(size: number): void {
     if (size < this.buffer.length) return;
     this.#allocate(Math.max(size + 16, this.buffer.length * 2));
   }
 
-  shrink(): void {
-    if (this.buffer.length > BYTES_KEPT) this.#allocate(BYTES_AT_FIRST);
+  get isLarge(): boolean {
+    return this.buffer.length > BYTES_KEPT;
+  }
+
+  /**
+   * Gives up what is no longer needed, at the end of a frame of so many bytes.
+   *
+   * Not at once: memory that is new to the process costs more than the scan that runs over it.
+   */
+  shrink(size: number): void {
+    if (!this.isLarge) return;
+    if (size > BYTES_KEPT) this.#spareFrames = 0;
+    else if (++this.#spareFrames >= FRAMES_KEPT) this.#allocate(BYTES_AT_FIRST);
   }
 
   #allocate(size: number): void {
+    this.#spareFrames = 0;
     this.buffer = Buffer.alloc(size);
     this.bytes = new Uint8Array(this.buffer.buffer);
   }

@@ -11,7 +11,8 @@ export type ModelCommand =
   | { type: "ins"; request: InsertedRecord[] }
   | { type: "qry"; request: Request<"qry"> }
   | { type: "qdoc"; request: Request<"qdoc"> }
-  | { type: "rest" | "shortage" }
+  | { type: "rest" }
+  | { type: "shortage" }
   | Command;
 
 export const collectionName = fc.constantFrom("a", "b", 'ü"\\', "\ud800", "../x");

@@ -8,6 +8,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
+import { AT_ONCE } from "./harness.ts";
 
 const MIB = 2 ** 20;
 const batch = new InsertBatch();
@@ -93,7 +94,7 @@ test("with a disk behind it, ten times the limit is taken, kept and answered", a
   const limit = 8 * MIB;
   const open = async (): Promise<{ storage: SqliteStorage; database: MemoryDatabase }> => {
     const storage = await SqliteStorage.open({ directory: folder.join("data"), durability: "everysec" });
-    const database = new MemoryDatabase({ storage, memoryBytesMax: limit });
+    const database = new MemoryDatabase({ storage, memoryBytesMax: limit, longWork: AT_ONCE });
     await database.load();
     return { storage, database };
   };
