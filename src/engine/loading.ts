@@ -11,6 +11,7 @@ import {
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
   type LoadedCollection,
+  type LoadedPortion,
   type Storage,
   StorageError,
 } from "../storage/storage.ts";
@@ -33,9 +34,7 @@ export interface LoadTarget {
 
 /** @throws StorageError that names the damaged file */
 export async function loadDatabase(storage: Storage, target: LoadTarget): Promise<void> {
-  for (const name of storage.collectionNames()) {
-    await loadCollection(storage, target.addCollection(name), await storage.openCollection(name));
-  }
+  await loadCollections(storage, target);
   let after = 0;
   for (;;) {
     const groups = await storage.journalGroups(after);
@@ -48,23 +47,47 @@ export async function loadDatabase(storage: Storage, target: LoadTarget): Promis
   }
 }
 
-async function loadCollection(
-  storage: Storage,
-  collection: Collection,
-  loaded: LoadedCollection,
-): Promise<void> {
-  const documents = new Map<number, Series>();
-  for (let isLast = false; !isLast; ) {
-    const portion = await storage.nextPortion();
-    for (const { id, name } of portion.documents) {
-      const series = collection.loadDocument(name, id);
-      series.isSaved = true;
-      documents.set(id, series);
+async function loadCollections(storage: Storage, target: LoadTarget): Promise<void> {
+  let loading: Loading | undefined;
+  let next = storage.nextPortions();
+  for (;;) {
+    const portions = await next;
+    if (portions.length === 0) return;
+    // The storage reads on meanwhile; what goes wrong there is told in the next round.
+    next = storage.nextPortions();
+    next.catch(() => {});
+    for (const portion of portions) {
+      loading ??= {
+        collection: target.addCollection(portion.collection.name),
+        loaded: portion.collection,
+        documents: new Map(),
+      };
+      loadPortion(loading, portion);
+      if (!portion.isLast) continue;
+      finishCollection(loading);
+      loading = undefined;
     }
-    loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
-    for (const { key, value } of portion.values) collection.loadValue(key, value);
-    isLast = portion.isLast;
   }
+}
+
+/** The collection whose portions are being read, and its documents by their numbers on disk. */
+type Loading = {
+  readonly collection: Collection;
+  readonly loaded: LoadedCollection;
+  readonly documents: Map<number, Series>;
+};
+
+function loadPortion({ collection, loaded, documents }: Loading, portion: LoadedPortion): void {
+  for (const { id, name } of portion.documents) {
+    const series = collection.loadDocument(name, id);
+    series.isSaved = true;
+    documents.set(id, series);
+  }
+  loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
+  for (const { key, value } of portion.values) collection.loadValue(key, value);
+}
+
+function finishCollection({ collection, loaded, documents }: Loading): void {
   collection.isSaved = true;
   collection.journalPosition = loaded.journalPosition;
   for (const series of documents.values()) {

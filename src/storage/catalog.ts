@@ -169,12 +169,12 @@ export class Catalog {
     );
   }
 
-  addCollection(name: string): void {
-    this.#changeList("INSERT OR IGNORE INTO collections VALUES (?)", name);
+  addCollections(names: readonly string[]): void {
+    this.#changeList("INSERT OR IGNORE INTO collections VALUES (?)", names);
   }
 
   removeCollection(name: string): void {
-    this.#changeList("DELETE FROM collections WHERE name = ?", name);
+    this.#changeList("DELETE FROM collections WHERE name = ?", [name]);
   }
 
   putApiKey({ digest, scope, sealed }: StoredApiKey): void {
@@ -211,10 +211,10 @@ export class Catalog {
     return meta;
   }
 
-  #changeList(statement: string, name: string): void {
+  #changeList(statement: string, names: readonly string[]): void {
     this.#durably(
       this.#database.transaction(() => {
-        this.#database.query(statement).run(escapeText(name));
+        for (const name of names) this.#database.query(statement).run(escapeText(name));
         this.#database.run("UPDATE meta SET collections = (SELECT count(*) FROM collections)");
       }),
     );

@@ -21,7 +21,7 @@
  * or written, so thousands of collections are not thousands of open files.
  */
 import { constants, Database } from "bun:sqlite";
-import { statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { checksumOf, checksumOfNumbers } from "./checksum.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
@@ -95,25 +95,31 @@ export class CollectionFile {
   readonly file: string;
   readonly #database: Database;
 
+  readonly #isNew: boolean;
+
   /** @internal */
-  constructor(file: string, database: Database) {
+  constructor(file: string, database: Database, { isNew }: { isNew: boolean }) {
     this.file = file;
     this.#database = database;
+    this.#isNew = isNew;
   }
 
-  /** Makes a new file, which holds nothing until its first checkpoint is committed. */
+  /**
+   * Makes a new file, which holds nothing until its first checkpoint is committed. Until it is listed in the catalog
+   * nobody reads it, so there is nothing that SQLite would have to be able to go back to: it writes in place, and the
+   * disk is waited for once, at the end.
+   */
   static create(file: string): CollectionFile {
     return openFile(file, () => {
       const database = new Database(file, { create: true, readwrite: true });
-      database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
       database.run(`PRAGMA page_size = ${PAGE_BYTES}`);
-      database.run("PRAGMA journal_mode = WAL");
-      database.transaction(() => {
-        database.run(SCHEMA);
-        database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
-      })();
-      return new CollectionFile(file, database);
+      database.run("PRAGMA journal_mode = OFF");
+      database.run("PRAGMA synchronous = OFF");
+      database.run("BEGIN IMMEDIATE");
+      database.run(SCHEMA);
+      database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+      database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+      return new CollectionFile(file, database, { isNew: true });
     });
   }
 
@@ -149,6 +155,7 @@ export class CollectionFile {
   }
 
   begin(): void {
+    if (this.#isNew) return;
     this.#explaining(() => {
       this.#database.run("PRAGMA synchronous = FULL");
       this.#database.run("BEGIN IMMEDIATE");
@@ -181,9 +188,17 @@ export class CollectionFile {
         .query("INSERT OR REPLACE INTO meta VALUES (1, ?, ?, ?, ?, ?, ?, ?)")
         .run(...row, checksumOf(row.join(":")));
       this.#database.run("COMMIT");
+      if (this.#isNew) this.#sync();
       // The last one to close a file does this too, but a reader of single chunks may have it open.
-      this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
+      else this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
     });
+  }
+
+  #sync(): void {
+    this.#database.run("PRAGMA journal_mode = WAL");
+    const handle = openSync(this.file, "r+");
+    fsyncSync(handle);
+    closeSync(handle);
   }
 
   /** The state of the last checkpoint. */
@@ -361,7 +376,7 @@ function checked(file: string, database: Database): CollectionFile {
       `${file} has format ${user_version}, from before the first release. Start with an empty directory`,
     );
   }
-  return new CollectionFile(file, database);
+  return new CollectionFile(file, database, { isNew: false });
 }
 
 const joined = (high: number, low: number): bigint => (BigInt(high) << 32n) | BigInt(low >>> 0);

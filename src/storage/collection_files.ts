@@ -1,12 +1,13 @@
 /**
  * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
+  CHUNK_COLUMNS,
   type CheckpointPortion,
   type LoadedCollection,
   type LoadedPortion,
@@ -15,6 +16,7 @@ import {
 
 const FOLDER = "collections";
 const ROWS_A_PORTION = 10_000;
+const ROWS_A_MESSAGE = 10_000;
 const NO_CHUNKS = new Float64Array(0);
 /** What SQLite puts beside a database. */
 const WAL = "-wal";
@@ -29,39 +31,31 @@ export class CollectionFiles {
   readonly #directory: string;
   /** The file whose checkpoint was begun. */
   #saving: { name: string; file: CollectionFile } | undefined;
-  /** The file that is being read, and what is left of it. */
-  #loading: { file: CollectionFile; portions: Iterator<LoadedPortion> } | undefined;
+  /** What is left to be read at a start. */
+  #loading: Generator<LoadedPortion, undefined> | undefined;
 
   constructor({ directory }: { directory: string }) {
     this.#directory = directory;
     mkdirSync(join(directory, FOLDER), { recursive: true, mode: 0o700 });
   }
 
-  openCollection(name: string): LoadedCollection {
-    const path = this.#path(name);
-    if (!existsSync(path)) {
-      throw new StorageError(
-        `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
-      );
-    }
-    const file = CollectionFile.openAtRest(path);
-    this.#loading = { file, portions: portionsOf(file) };
-    return { name, file: path, ...file.state(name) };
+  /** From the first collection on, `nextPortions` reads these. */
+  beginLoading(names: readonly string[]): void {
+    this.#loading = this.#portions(names);
   }
 
-  nextPortion(): LoadedPortion {
-    if (this.#loading === undefined) throw new Error("no collection is being loaded");
-    const { file, portions } = this.#loading;
-    try {
-      const { value } = portions.next();
-      if (value.isLast) {
-        this.#loading = undefined;
-        file.close();
-      }
-      return value;
-    } catch (error) {
-      throw explainError(error, file.file);
+  /** So many portions that they make a message worth sending; none at the end. */
+  nextPortions(): LoadedPortion[] {
+    if (this.#loading === undefined) throw new Error("nothing is being loaded");
+    const portions: LoadedPortion[] = [];
+    for (let rows = 0; rows < ROWS_A_MESSAGE; ) {
+      const { value, done } = this.#loading.next();
+      if (done) break;
+      portions.push(value);
+      // A collection costs about as much as so many rows, even if there is nothing in it.
+      rows += 20 + value.documents.length + value.chunks.length / CHUNK_COLUMNS + value.values.length;
     }
+    return portions;
   }
 
   beginCheckpoint(name: string, { isNew }: { isNew: boolean }): void {
@@ -90,6 +84,18 @@ export class CollectionFiles {
     saving?.file.close();
   }
 
+  /** Waits until the disk knows of all files that are new. */
+  syncFolder(): void {
+    const folder = join(this.#directory, FOLDER);
+    try {
+      const handle = openSync(folder, "r");
+      fsyncSync(handle);
+      closeSync(handle);
+    } catch (error) {
+      throw explainError(error, folder);
+    }
+  }
+
   removeFile(name: string): void {
     this.#remove(this.#path(name));
   }
@@ -100,6 +106,24 @@ export class CollectionFiles {
     const folder = join(this.#directory, FOLDER);
     for (const name of readdirSync(folder)) {
       if (name.endsWith(WAL)) CollectionFile.open(join(folder, name.slice(0, -WAL.length))).close();
+    }
+  }
+
+  *#portions(names: readonly string[]): Generator<LoadedPortion, undefined> {
+    for (const name of names) {
+      const path = this.#path(name);
+      if (!existsSync(path)) {
+        throw new StorageError(
+          `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
+        );
+      }
+      const file = CollectionFile.openAtRest(path);
+      try {
+        yield* portionsOf(file, { name, file: path, ...file.state(name) });
+        file.close();
+      } catch (error) {
+        throw explainError(error, path);
+      }
     }
   }
 
@@ -121,19 +145,19 @@ export class CollectionFiles {
   }
 }
 
-type Part = Omit<LoadedPortion, "isLast">;
+type Part = Omit<LoadedPortion, "isLast" | "collection">;
 
 /** A file's rows in portions: a large collection in many, a small one in a single one, since each is a message. */
-function* portionsOf(file: CollectionFile): Generator<LoadedPortion, LoadedPortion> {
+function* portionsOf(file: CollectionFile, collection: LoadedCollection): Iterable<LoadedPortion> {
   let held: Part = { documents: [], chunks: NO_CHUNKS, values: [] };
   for (const part of partsOf(file)) {
     if (isJoinable(held, part)) held = joinParts(held, part);
     else {
-      yield { ...held, isLast: false };
+      yield { ...held, collection, isLast: false };
       held = part;
     }
   }
-  return { ...held, isLast: true };
+  yield { ...held, collection, isLast: true };
 }
 
 /** Documents first, which the chunks refer to, then chunks, then key-values. */

@@ -15,7 +15,6 @@ import {
   type CheckpointPortion,
   type CollectionCounts,
   type Durability,
-  type LoadedCollection,
   type LoadedPortion,
   type Storage,
   StorageError,
@@ -34,7 +33,11 @@ export class SqliteStorage implements Storage {
   readonly #directory: string;
   readonly #links: Links;
   readonly #contents: CatalogContents;
-  /** The collection whose checkpoint was begun, and whether the catalog lists it. */
+  /** The collections that the catalog lists, and those that have a file and are to be listed. */
+  readonly #listed: Set<string>;
+  readonly #unlisted = new Set<string>();
+  #isLoading = false;
+  /** The collection whose checkpoint was begun. */
   #saving: { name: string; isNew: boolean } | undefined;
   /** Memory of groups that the catalog's thread has been given. */
   readonly #shared: SharedArrayBuffer[] = [];
@@ -49,6 +52,7 @@ export class SqliteStorage implements Storage {
     this.#directory = directory;
     this.#links = links;
     this.#contents = contents;
+    this.#listed = new Set(contents.collections);
     this.#chunks = new ChunkReader((name) => collectionPath(directory, name));
     this.hasJournal = durability !== "interval";
     this.lastGroup = contents.lastGroup;
@@ -102,16 +106,13 @@ export class SqliteStorage implements Storage {
     return this.#links.catalog.call("deleteApiKey", digest);
   }
 
-  collectionNames(): readonly string[] {
-    return this.#contents.collections;
-  }
-
-  openCollection(name: string): Promise<LoadedCollection> {
-    return this.#links.collections.call("openCollection", name);
-  }
-
-  nextPortion(): Promise<LoadedPortion> {
-    return this.#links.collections.call("nextPortion");
+  async nextPortions(): Promise<readonly LoadedPortion[]> {
+    const { collections } = this.#links;
+    if (!this.#isLoading) {
+      this.#isLoading = true;
+      await collections.call("beginLoading", this.#contents.collections);
+    }
+    return collections.call("nextPortions");
   }
 
   readChunk(collection: string, id: number): Uint8Array {
@@ -139,16 +140,23 @@ export class SqliteStorage implements Storage {
     return catalog.call("commitShared", number, { place, start: byteOffset, length });
   }
 
+  /** New files are listed first: what is neither listed nor in the journal would be lost. */
   async cutJournal(upTo: number): Promise<void> {
-    while (await this.#links.catalog.call("cutJournal", upTo)) {}
+    const { catalog, collections } = this.#links;
+    if (this.#unlisted.size > 0) {
+      const names = [...this.#unlisted];
+      await collections.call("syncFolder");
+      await catalog.call("addCollections", names);
+      for (const name of names) {
+        this.#unlisted.delete(name);
+        this.#listed.add(name);
+      }
+    }
+    while (await catalog.call("cutJournal", upTo)) {}
   }
 
   async beginCheckpoint(name: string, { isNew }: { isNew: boolean }): Promise<void> {
-    // A file of that name may be left of a collection that was deleted: the catalog must not list it while it goes.
-    if (isNew) {
-      this.#chunks.forget(name);
-      await this.#links.catalog.call("removeCollection", name);
-    }
+    if (isNew) await this.#unlist(name);
     await this.#links.collections.call("beginCheckpoint", name, { isNew });
     this.#saving = { name, isNew };
   }
@@ -157,25 +165,29 @@ export class SqliteStorage implements Storage {
     return this.#links.collections.call("savePortion", portion);
   }
 
-  /** The file first, then its place in the list: a file that is not listed is as good as none. */
+  /** A file that is not listed is as good as none; `cutJournal` lists it. */
   async commitCheckpoint(
     last: CheckpointPortion,
     state: { journalPosition: number; counts: CollectionCounts },
   ): Promise<void> {
     await this.#links.collections.call("commitCheckpoint", last, state);
-    const saving = this.#saving;
-    if (saving?.isNew) await this.#links.catalog.call("addCollection", saving.name);
+    if (this.#saving?.isNew) this.#unlisted.add(this.#saving.name);
   }
 
   rollbackCheckpoint(): Promise<void> {
     return this.#links.collections.call("rollbackCheckpoint");
   }
 
-  /** The list first, then the file, for the same reason. */
   async dropCollection(name: string): Promise<void> {
-    this.#chunks.forget(name);
-    await this.#links.catalog.call("removeCollection", name);
+    await this.#unlist(name);
     await this.#links.collections.call("removeFile", name);
+  }
+
+  /** Before a file goes, or another takes its place: nobody is to look for it any more. */
+  async #unlist(name: string): Promise<void> {
+    this.#chunks.forget(name);
+    this.#unlisted.delete(name);
+    if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
   async close(): Promise<void> {

@@ -67,6 +67,7 @@ export type CollectionCounts = {
 
 /** A part of a collection as a start reads it; chunks are the columns of ChunkRows as far as CHUNK_BODY_BYTES. */
 export type LoadedPortion = {
+  readonly collection: LoadedCollection;
   readonly documents: readonly DocumentRow[];
   readonly chunks: Float64Array;
   readonly values: readonly { readonly key: string; readonly value: string }[];
@@ -88,10 +89,13 @@ export interface Storage extends ApiKeyStorage {
 
   apiKeys(): readonly StoredApiKey[];
 
-  /** All collections' checkpoints, one after another; `next` reads on until a portion says that it was the last. */
-  collectionNames(): readonly string[];
-  openCollection(name: string): Promise<LoadedCollection>;
-  nextPortion(): Promise<LoadedPortion>;
+  /**
+   * All collections' checkpoints, one collection after another, each in portions that follow each other; an empty list
+   * at the end.
+   *
+   * @throws StorageError that names the damaged file
+   */
+  nextPortions(): Promise<readonly LoadedPortion[]>;
 
   /**
    * Reads the packed body of a chunk as of its collection's last checkpoint, at once: a few microseconds where the
@@ -113,7 +117,7 @@ export interface Storage extends ApiKeyStorage {
    * @throws StorageError when the disk did not take it; the same group may be tried again.
    */
   commitGroup(number: number, body: Uint8Array): Promise<void>;
-  /** Forgets the groups up to and including a number. */
+  /** Ends a checkpoint of all collections: forgets the groups up to and including a number. */
   cutJournal(upTo: number): Promise<void>;
 
   /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */

@@ -108,7 +108,7 @@ function afterCall(storage: SqliteStorage, method: keyof Storage, then: () => vo
 }
 
 test("the threads' own steps survive a crash: between the file and its place in the list", async () => {
-  for (const method of ["addCollection", "removeCollection", "removeFile"]) {
+  for (const method of ["syncFolder", "addCollections", "removeCollection", "removeFile"]) {
     await using world = await World.open();
     const model = new ModelDatabase();
     await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value: "1" } }]);
