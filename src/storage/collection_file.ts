@@ -157,6 +157,8 @@ export class CollectionFile {
   begin(): void {
     if (this.#isNew) return;
     this.#explaining(() => {
+      // A file that has only been created is not in this mode yet: that would have made two more files for nothing.
+      this.#database.run("PRAGMA journal_mode = WAL");
       this.#database.run("PRAGMA synchronous = FULL");
       this.#database.run("BEGIN IMMEDIATE");
     });
@@ -195,7 +197,6 @@ export class CollectionFile {
   }
 
   #sync(): void {
-    this.#database.run("PRAGMA journal_mode = WAL");
     const handle = openSync(this.file, "r+");
     fsyncSync(handle);
     closeSync(handle);
