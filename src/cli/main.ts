@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { DatabaseError, ERRORS } from "../protocol/errors.ts";
 import { StorageError } from "../storage/storage.ts";
+import { addBench } from "./bench.ts";
 import { CommandError } from "./command_error.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit_code.ts";
 import { describeError } from "./log.ts";
@@ -27,6 +28,7 @@ function createProgram(): Command {
     .configureHelp({ showGlobalOptions: false })
     .exitOverride();
   addServe(program);
+  addBench(program);
   return program;
 }
 
