@@ -55,11 +55,9 @@ export class KeyValues {
 
   /** The same of some keys that are there. */
   renderOnly(keys: readonly string[]): string {
-    let text = "{";
-    for (const key of keys) {
-      text += `${text.length > 1 ? "," : ""}${JSON.stringify(key)}:${this.#values.get(key) as string}`;
-    }
-    return `${text}}`;
+    // Joined at once: a string that grew piece by piece stays a tree of its pieces, and each reply would walk it.
+    const parts = keys.map((key) => `${JSON.stringify(key)}:${this.#values.get(key) as string}`);
+    return `{${parts.join(",")}}`;
   }
 }
 

@@ -8,10 +8,13 @@ import { RE2JS } from "re2js";
 import { DatabaseError } from "../protocol/errors.ts";
 import { PATTERN_CACHE_MAX, PATTERN_INSTRUCTIONS_MAX, PATTERN_LENGTH_MAX } from "../protocol/limits.ts";
 import type { Pattern } from "../protocol/pattern.ts";
+import { literalsOf } from "./finite_pattern.ts";
 
 export type CompiledPattern = {
   /** Whether the pattern matches anywhere in the text. */
   test(text: string): boolean;
+  /** Where these say the same: a text matches when it contains one of them. */
+  readonly literals: readonly string[] | undefined;
 };
 
 export class PatternCache {
@@ -58,7 +61,7 @@ function compilePattern({ source, flags }: Pattern): CompiledPattern {
   if (compiled.programSize() > PATTERN_INSTRUCTIONS_MAX) {
     throw new DatabaseError("bad_pattern", "The pattern is too large: use smaller repetition counts");
   }
-  return compiled;
+  return { test: (text) => compiled.test(text), literals: literalsOf({ source, flags }) };
 }
 
 /** Backreferences are what no linear engine has; the translation would make letters of them. */

@@ -3,8 +3,8 @@
  *
  * Literals are searched for in the rendered bytes, all of a page at once: `data` is stored in one canonical escaped
  * form, so its needle is escaped the same way. Care is needed where the bytes say more than the text: a hit may lie
- * in what stands around `data`, or begin inside an escape (`n` in `\n`); such hits are not counted. Patterns get each
- * record's text, unescaped.
+ * in what stands around `data`, or begin inside an escape (`n` in `\n`); such hits are not counted. Patterns that
+ * stand for a few literals are searched for the same way; others get each record's text, unescaped.
  */
 import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
 import { readPattern } from "../protocol/pattern.ts";
@@ -68,54 +68,62 @@ export function predicateOf(
 
 function testFor(text: string, { patterns, reader }: PredicateTools): Test {
   const pattern = readPattern(text);
-  if (pattern !== undefined) return new PatternTest(patterns.get(pattern), reader);
+  if (pattern !== undefined) {
+    const { literals, test } = patterns.get(pattern);
+    return literals === undefined ? new PatternTest(test, reader) : new LiteralTest(literals);
+  }
   // Half of a pair may be looked for: within an emoji's UTF-8 it cannot be found, within its text it can.
-  if (!text.isWellFormed()) return new PatternTest({ test: (data) => data.includes(text) }, reader);
-  return new LiteralTest(text);
+  if (!text.isWellFormed()) return new PatternTest((data) => data.includes(text), reader);
+  return new LiteralTest([text]);
 }
 
 class PatternTest implements Test {
-  readonly #pattern: CompiledPattern;
+  readonly #test: CompiledPattern["test"];
   readonly #reader: DataReader;
 
-  constructor(pattern: CompiledPattern, reader: DataReader) {
-    this.#pattern = pattern;
+  constructor(test: CompiledPattern["test"], reader: DataReader) {
+    this.#test = test;
     this.#reader = reader;
   }
 
   find(page: Page, { from, to }: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void {
     for (let record = from; record < to; record++) {
-      if (marks[record] === 1 && this.#pattern.test(readData(page, record, this.#reader))) hits[record] = 1;
+      if (marks[record] === 1 && this.#test(readData(page, record, this.#reader))) hits[record] = 1;
     }
   }
 }
 
+/** Whether a record's data contains one of some texts. */
 class LiteralTest implements Test {
-  readonly #needle: Buffer;
+  readonly #needles: readonly Buffer[];
 
-  constructor(text: string) {
-    this.#needle = Buffer.from(JSON.stringify(text).slice(1, -1));
+  constructor(texts: readonly string[]) {
+    this.#needles = texts.map((text) => Buffer.from(JSON.stringify(text).slice(1, -1)));
   }
 
-  find(page: Page, { from, to }: { from: number; to: number }, _marks: Uint8Array, hits: Uint8Array): void {
+  find(page: Page, range: { from: number; to: number }, _marks: Uint8Array, hits: Uint8Array): void {
+    for (const needle of this.#needles) this.#findOne(needle, page, range, hits);
+  }
+
+  #findOne(needle: Buffer, page: Page, { from, to }: { from: number; to: number }, hits: Uint8Array): void {
     const { bytes } = page.slab;
     const base = page.recordStart(from);
     const text = bytes.subarray(base, page.recordEnd(to - 1));
     let record = from;
-    let hit = text.indexOf(this.#needle);
+    let hit = text.indexOf(needle);
     while (hit >= 0) {
       const at = base + hit;
       while (page.recordEnd(record) <= at) record++;
       const dataStart = dataStartAt(page.slab.bytes, page.recordStart(record));
       let next = at + 1;
       if (at < dataStart) next = dataStart;
-      else if (at + this.#needle.length <= page.recordEnd(record) - DATA_TAIL_BYTES) {
+      else if (at + needle.length <= page.recordEnd(record) - DATA_TAIL_BYTES) {
         if (!startsInsideEscape(bytes, dataStart, at)) {
           hits[record] = 1;
           next = page.recordEnd(record);
         }
       }
-      hit = text.indexOf(this.#needle, next - base);
+      hit = text.indexOf(needle, next - base);
     }
   }
 }
