@@ -21,8 +21,9 @@ import type { Name } from "./name.ts";
 import type { Series } from "./series.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
-/** A buffer that one large group made grow beyond this is not kept. */
+/** A buffer that a large group made grow beyond this is given up when so many groups in a row have not needed it. */
 const BYTES_KEPT = 2 * 1024 * 1024;
+const GROUPS_KEPT = 1000;
 const RETRY_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
@@ -38,6 +39,8 @@ export class Journal {
   #length = 0;
   /** The buffer of the group that is being written, which gathers again after it: two are enough. */
   #otherBytes = sharedBuffer(BYTES_AT_FIRST);
+  /** How many groups in a row have needed no large buffer. */
+  #spareGroups = 0;
   /** The number of the group that gathers. */
   #group: number;
   #documentCount = 0;
@@ -186,7 +189,9 @@ export class Journal {
     this.#group++;
     const gathering = this.#otherBytes;
     this.#otherBytes = this.#bytes;
-    this.#bytes = gathering.length > BYTES_KEPT ? sharedBuffer(BYTES_AT_FIRST) : gathering;
+    this.#spareGroups = body.length > BYTES_KEPT ? 0 : this.#spareGroups + 1;
+    const isKept = gathering.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
+    this.#bytes = isKept ? gathering : sharedBuffer(BYTES_AT_FIRST);
   }
 
   /**
