@@ -157,6 +157,11 @@ export class ChunkStore {
   seal(chunk: Chunk): void {
     if (chunk.page === undefined || chunk.isCopy) return;
     chunk.page.fit(this.slabs);
+    this.release(chunk);
+  }
+
+  /** The same for one that is not its document's newest, and may be filled up from the past: it keeps its room. */
+  release(chunk: Chunk): void {
     if (chunk.isQueued) return;
     chunk.isQueued = true;
     this.#full.push(chunk);

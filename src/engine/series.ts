@@ -312,7 +312,7 @@ export class Series implements ChunkOwner {
   #changed(chunk: Chunk): void {
     chunk.measure(chunk.page as Page);
     this.#host.chunkChanged(chunk);
-    if (!this.isNewest(chunk)) this.#host.chunks.seal(chunk);
+    if (!this.isNewest(chunk)) this.#host.chunks.release(chunk);
   }
 
   /** Returns how many records the chunk has left. */
