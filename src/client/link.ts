@@ -1,0 +1,143 @@
+/**
+ * One WebSocket from its opening to its end: waits for the server's first frame, passes replies on, and says why it
+ * ended. It never opens a second one; that is the session's part.
+ */
+import { type ClientErrorCode, FluxionError } from "./fluxion_error.ts";
+
+/** What `new WebSocket(url)` has to give: the global one of browsers, Bun and Node.js 22, or the package `ws`. */
+export type WebSocketConstructor = new (
+  url: string,
+) => { send(text: string): void; close(code?: number, reason?: string): void };
+
+/** The members of a WebSocket that are used here; the constructor's type asks for less, so that any will do. */
+type Socket = {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+};
+
+export type LinkOptions = {
+  readonly url: URL;
+  readonly apiKey: string;
+  readonly name: string | undefined;
+  readonly WebSocket: WebSocketConstructor;
+  /** The server has taken the key: requests may be sent. */
+  readonly onReady: () => void;
+  readonly onFrame: (text: string) => void;
+  /** Called once. `wasReady`: requests may have reached the server. */
+  readonly onEnd: (error: FluxionError, wasReady: boolean) => void;
+};
+
+const POLICY_VIOLATION = 1008;
+const NORMAL_CLOSURE = 1000;
+/** How long the server's reason for a refusal is asked for. */
+const DIAGNOSIS_MS = 3000;
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #socket: Socket;
+  readonly #address: URL;
+  #isReady = false;
+  #isEnded = false;
+  /** What the socket or the server complained about before the end. */
+  #complaint = "";
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#address = new URL(options.url);
+    this.#address.searchParams.set("api-key", options.apiKey);
+    if (options.name !== undefined) this.#address.searchParams.set("name", options.name);
+    // All WebSockets have the handlers; their declared types differ too much to ask for them.
+    this.#socket = new options.WebSocket(this.#address.href) as unknown as Socket;
+    this.#socket.onmessage = ({ data }) => this.#take(String(data));
+    this.#socket.onerror = ({ message }) => {
+      this.#complaint ||= message ?? "";
+    };
+    this.#socket.onclose = ({ code, reason }) => void this.#close(code, reason);
+  }
+
+  get isReady(): boolean {
+    return this.#isReady && !this.#isEnded;
+  }
+
+  send(frame: string): void {
+    this.#socket.send(frame);
+  }
+
+  /** Ends it from this side; `onEnd` is called with this error, at once. */
+  end(error: FluxionError): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#socket.onmessage = null;
+    this.#socket.close(NORMAL_CLOSURE);
+    this.#options.onEnd(error, this.#isReady);
+  }
+
+  #take(text: string): void {
+    if (this.#isEnded) return;
+    if (this.#isReady) {
+      this.#options.onFrame(text);
+      return;
+    }
+    if (isReadyFrame(text)) {
+      this.#isReady = true;
+      this.#options.onReady();
+    } else {
+      this.end(new FluxionError("connection_failed", `${this.#place()} is no FluxionDB server`));
+    }
+  }
+
+  async #close(code: number, reason: string): Promise<void> {
+    if (this.#isEnded) return;
+    const wasReady = this.#isReady;
+    const [errorCode, text] = wasReady ? this.#lossReason(code, reason) : await this.#failureReason();
+    // Ended by this side while the server was asked.
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#options.onEnd(new FluxionError(errorCode, text), wasReady);
+  }
+
+  #lossReason(code: number, reason: string): [ClientErrorCode, string] {
+    if (code === POLICY_VIOLATION && reason === "API key revoked") {
+      return ["unauthorized", `${this.#place()} has revoked the API key`];
+    }
+    const why = [reason, this.#complaint].filter(Boolean).join(", ");
+    return ["connection_lost", `The connection to ${this.#place()} was lost (${code}${why && ` ${why}`})`];
+  }
+
+  /** A WebSocket hides the answer to its upgrade request, at most its status is in a message: so it is asked for. */
+  async #failureReason(): Promise<[ClientErrorCode, string]> {
+    const refusal = /\b401\b/.test(this.#complaint) ? "Unknown API key" : await this.#askForRefusal();
+    if (refusal !== undefined) return ["unauthorized", `${this.#place()} refused the API key: ${refusal}`];
+    const complaint = this.#complaint.replaceAll(this.#address.href, this.#place());
+    return ["connection_failed", `Cannot connect to ${this.#place()}${complaint && `: ${complaint}`}`];
+  }
+
+  async #askForRefusal(): Promise<string | undefined> {
+    const address = new URL(this.#address);
+    address.protocol = address.protocol === "wss:" ? "https:" : "http:";
+    try {
+      const response = await fetch(address, { signal: AbortSignal.timeout(DIAGNOSIS_MS) });
+      return response.status === 401 ? (await response.text()).trim().slice(0, 100) : undefined;
+    } catch {
+      // Not there at all, or a browser that may not look: then there is nothing more to tell.
+      return undefined;
+    }
+  }
+
+  /** Without the query, which holds the key. */
+  #place(): string {
+    const { origin, protocol, host, pathname } = this.#options.url;
+    return origin === "null" ? `${protocol}//${host}${pathname}` : `${protocol}//${host}`;
+  }
+}
+
+function isReadyFrame(text: string): boolean {
+  try {
+    return (JSON.parse(text) as { type?: unknown } | null)?.type === "ready";
+  } catch {
+    return false;
+  }
+}
