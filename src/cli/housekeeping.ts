@@ -22,9 +22,15 @@ export class Housekeeping {
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #checkpoint: Promise<void> | undefined;
   #isStopped = false;
+  #lastCheckpoint: { readonly endedAtMs: number; readonly tookMs: number } | undefined;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+  }
+
+  /** The last checkpoint that ended well, by performance.now(). */
+  get lastCheckpoint(): { readonly endedAtMs: number; readonly tookMs: number } | undefined {
+    return this.#lastCheckpoint;
   }
 
   start(): void {
@@ -56,10 +62,12 @@ export class Housekeeping {
 
   async #runCheckpoint(): Promise<void> {
     const { database, log } = this.#options;
-    const startedAt = performance.now();
+    const startedAtMs = performance.now();
     try {
       const saved = await database.checkpoint();
-      const ms = Math.round(performance.now() - startedAt);
+      const endedAtMs = performance.now();
+      const ms = Math.round(endedAtMs - startedAtMs);
+      this.#lastCheckpoint = { endedAtMs, tookMs: ms };
       if (saved.collections > 0) log.debug("Checkpoint", { ...saved, ms });
     } catch (error) {
       log.error("The checkpoint failed, the next interval tries again", { error: describeError(error) });

@@ -1,29 +1,18 @@
 /**
- * `fluxiondb serve`: the only place where concrete parts are joined to a server, and taken apart again.
- *
- * Parts start from the disk upwards and stop from the network downwards, so that nothing is asked of a part that is
- * not there.
+ * `fluxiondb serve`: a server that runs until a signal ends it.
  */
 import type { Command } from "commander";
-import { ApiKeys } from "../engine/api_keys.ts";
-import { MemoryDatabase } from "../engine/memory_database.ts";
-import { type RunningServer, startServer } from "../server/server.ts";
-import { SqliteStorage } from "../storage/sqlite_storage.ts";
-import { CommandError } from "./command_error.ts";
-import { Housekeeping } from "./housekeeping.ts";
 import { Log } from "./log.ts";
 import { writeNote } from "./output.ts";
 import { describeReady } from "./ready_line.ts";
 import { givenSecretKey, ownSecretKey, type SecretKey } from "./secret_key.ts";
 import { addServeOptions, readServeOptions, type ServeOptions } from "./serve_options.ts";
+import { runServer } from "./server_instance.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /** Files are for their owner alone, whoever creates them. */
 const FILE_MASK = 0o077;
-
-/** A start that takes longer says so, again and again. */
-const PROGRESS_MS = 1000;
 
 const HELP = `
 Durability, with --data:
@@ -68,72 +57,22 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = new Log({ level, format, write: writeNote, now: () => new Date() });
   const stopSignal = new StopSignal(log);
   log.info("Starting", { version: VERSION, commit: COMMIT, pid: process.pid });
-
-  const storage = await openStorage(options);
-  let isLoaded = false;
-  try {
-    const secretKey = givenKey ?? ownSecretKey(options.data);
-    // At once: it is not shown again, even if the start fails.
-    announceKey(secretKey);
-    const database = new MemoryDatabase({ ...storage, ...options });
-    const loadingFrom = performance.now();
-    const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
-    await database.load().finally(() => clearInterval(progress));
-    isLoaded = true;
-    const loadedMs = performance.now() - loadingFrom;
-    const stored = storage.storage?.apiKeys() ?? [];
-    const apiKeys = new ApiKeys({ secretKey: secretKey.text, stored, ...storage });
-    const server = listen(options, { database, apiKeys, log });
-    const { flushIntervalMs } = options;
-    const housekeeping = new Housekeeping({
-      database,
-      log,
-      flushIntervalMs,
-      isSaved: options.data !== undefined,
-    });
-    housekeeping.start();
-
-    const { port } = server;
-    const counts = database.counts();
-    log.ready(describeReady({ ...options, port, counts, loadedMs }), { port, ...counts });
-
-    const signal = await stopSignal.received();
-    log.info("Stopping", { signal });
-    await server.stop();
-    await housekeeping.stop();
-    await database.close();
-    log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
-  } finally {
-    // Closing writes: a directory that could not be loaded stays as it was found, and the process ends.
-    if (isLoaded) await storage.storage?.close();
-    else storage.storage?.leave();
-  }
-}
-
-/** As the options that the parts take, which have no storage when data is in memory only. */
-async function openStorage({ data, durability }: ServeOptions): Promise<{ storage?: SqliteStorage }> {
-  if (data === undefined) return {};
-  return { storage: await SqliteStorage.open({ directory: data, durability }) };
-}
-
-type ServerParts = { database: MemoryDatabase; apiKeys: ApiKeys; log: Log };
-
-function listen(options: ServeOptions, parts: ServerParts): RunningServer {
-  try {
-    return startServer({ ...options, ...parts, nowMs: () => performance.now() });
-  } catch (cause) {
-    throw new CommandError(`Cannot listen on ${options.host}:${options.port}: ${describeCause(cause)}`, {
-      cause,
-    });
-  }
-}
-
-function describeCause(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE") return "the port is in use. Stop what uses it, or take another --port";
-  if (code === "EADDRNOTAVAIL") return "this machine has no such address. Check --host";
-  if (code === "EACCES") return "access is denied. Take a --port above 1023";
-  return message;
+  await runServer(options, {
+    log,
+    secretKey() {
+      const secretKey = givenKey ?? ownSecretKey(options.data);
+      // At once: it is not shown again, even if the start fails.
+      announceKey(secretKey);
+      return secretKey.text;
+    },
+    async use({ port, counts, loadedMs }) {
+      const { collections, documents, records } = counts;
+      const ready = { port, collections, documents, records };
+      log.ready(describeReady({ ...options, port, counts, loadedMs }), ready);
+      log.info("Stopping", { signal: await stopSignal.received() });
+    },
+  });
+  log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
 }
 
 /** The one time that a key is shown. It never goes through the log. */

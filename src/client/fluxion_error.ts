@@ -18,7 +18,7 @@ export type ClientErrorCode =
   | "buffer_full"
   /** The client was closed. */
   | "closed"
-  /** An error reply of an older server, which gives no code. */
+  /** By an older server, which gives no code, or by closing the connection. */
   | "refused";
 
 export class FluxionError extends Error {

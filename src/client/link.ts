@@ -31,6 +31,7 @@ export type LinkOptions = {
 };
 
 const POLICY_VIOLATION = 1008;
+const MESSAGE_TOO_BIG = 1009;
 const NORMAL_CLOSURE = 1000;
 /** How long the server's reason for a refusal is asked for. */
 const DIAGNOSIS_MS = 3000;
@@ -102,6 +103,10 @@ export class Link {
   #lossReason(code: number, reason: string): [ClientErrorCode, string] {
     if (code === POLICY_VIOLATION && reason === "API key revoked") {
       return ["unauthorized", `${this.#place()} has revoked the API key`];
+    }
+    // Not again: it would be refused again.
+    if (code === POLICY_VIOLATION || code === MESSAGE_TOO_BIG) {
+      return ["refused", `${this.#place()} refused a request and closed (${code}${reason && ` ${reason}`})`];
     }
     const why = [reason, this.#complaint].filter(Boolean).join(", ");
     return ["connection_lost", `The connection to ${this.#place()} was lost (${code}${why && ` ${why}`})`];

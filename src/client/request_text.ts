@@ -25,17 +25,25 @@ export function objectText(fields: Fields): string {
   return `{${members.join(",")}}`;
 }
 
-/** @throws FluxionError `bad_request` when the time is not one, or there is no data. */
+/**
+ * Checked here as far as it can be: older servers close the connection on a record that they can't use.
+ *
+ * @throws FluxionError `bad_request` when a name is no text, the time is not one, or there is no data.
+ */
 export function newRecordText({ collection, document, ts, data }: NewRecord, place: string): string {
   const text = typeof data === "string" ? data : JSON.stringify(data);
   if (text === undefined) {
     throw new FluxionError("bad_request", `${place}.data: expected a string or a JSON value, got nothing`);
   }
-  return `{"ts":${timestampText(ts, `${place}.ts`)},"doc":${JSON.stringify(document)},"data":${JSON.stringify(text)},"col":${JSON.stringify(collection)}}`;
+  const col = nameText(collection, `${place}.collection`);
+  return `{"ts":${timestampText(ts, `${place}.ts`)},"doc":${nameText(document, `${place}.document`)},"data":${JSON.stringify(text)},"col":${col}}`;
 }
 
-export const recordKeyText = ({ collection, document, ts }: RecordKey, place: string): string =>
-  `{"ts":${timestampText(ts, `${place}.ts`)},"doc":${JSON.stringify(document)},"col":${JSON.stringify(collection)}}`;
+/** @throws FluxionError `bad_request` when a name is no text or the time is not one. */
+export function recordKeyText({ collection, document, ts }: RecordKey, place: string): string {
+  const col = nameText(collection, `${place}.collection`);
+  return `{"ts":${timestampText(ts, `${place}.ts`)},"doc":${nameText(document, `${place}.document`)},"col":${col}}`;
+}
 
 /** @throws FluxionError `bad_request` when it is not an integer, or a number that has lost digits. */
 export function checkTimestamp(ts: Timestamp, place: string): Timestamp {
@@ -48,4 +56,9 @@ export function checkTimestamp(ts: Timestamp, place: string): Timestamp {
 function timestampText(ts: Timestamp, place: string): string {
   // -0 is an integer too, and its text is 0.
   return String(checkTimestamp(ts, place));
+}
+
+function nameText(name: string, place: string): string {
+  if (typeof name === "string" && name !== "") return JSON.stringify(name);
+  throw new FluxionError("bad_request", `${place}: expected a non-empty string, got ${JSON.stringify(name)}`);
 }

@@ -65,28 +65,6 @@ export type ConnectionInfo = {
   readonly self: boolean;
 };
 
-export type ServerStatus = {
-  readonly version: string;
-  readonly commit: string;
-  readonly uptimeMs: number;
-  readonly collections: number;
-  readonly documents: number;
-  readonly records: number;
-  readonly keyValues: number;
-  readonly connections: number;
-  /** `usedBytes` of `limitBytes` are records and caches; `residentBytes` is the whole process. */
-  readonly memory: {
-    readonly usedBytes: number;
-    readonly limitBytes: number;
-    readonly residentBytes: number;
-  };
-  readonly durability: "always" | "everysec" | "interval" | "memory";
-  /** Null when data is in memory only. */
-  readonly disk: { readonly dataBytes: number; readonly journalBytes: number } | null;
-  /** The last one that ended; null before the first. */
-  readonly lastCheckpoint: { readonly agoMs: number; readonly tookMs: number } | null;
-};
-
 export type CallOptions = {
   /** Ends the call with `aborted`. What was sent may still be done by the server. */
   readonly signal?: AbortSignal;

@@ -59,7 +59,7 @@ export type MemoryDatabaseOptions = {
 };
 
 export type CheckpointCounts = { collections: number; chunks: number };
-export type DatabaseCounts = { collections: number; documents: number; records: number };
+export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
 const EMPTY_TEXT = '""';
 /** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
@@ -135,10 +135,11 @@ export class MemoryDatabase implements Database {
   }
 
   counts(): DatabaseCounts {
-    const counts = { collections: this.#collections.size, documents: 0, records: 0 };
+    const counts = { collections: this.#collections.size, documents: 0, records: 0, keyValues: 0 };
     for (const collection of this.#collections.sorted()) {
       counts.documents += collection.documents.size;
       counts.records += collection.recordCount;
+      counts.keyValues += collection.values.size;
     }
     return counts;
   }

@@ -261,6 +261,16 @@ export const MESSAGES = {
       does: "who is connected",
     },
   }),
+  stat: message({
+    permission: "read",
+    request: anything,
+    reply: { member: "stat" },
+    docs: {
+      data: "anything",
+      reply: '`{"id","stat":{"version","uptimeMs","records",…}}`',
+      does: "how the server is: version, uptime, counts, memory, disk, durability, the last checkpoint",
+    },
+  }),
 } as const;
 
 export type MessageType = keyof typeof MESSAGES;

@@ -46,8 +46,8 @@ export class Dispatch {
 
   constructor(options: DispatchOptions) {
     this.#options = options;
-    const { database, apiKeys, connections, log, nowMs } = options;
-    this.#context = { database, apiKeys, connections, log, nowMs, batch: new InsertBatch() };
+    const { database, apiKeys, connections, log, status, nowMs } = options;
+    this.#context = { database, apiKeys, connections, log, status, nowMs, batch: new InsertBatch() };
   }
 
   /** What clients are told of a commit that failed; a bug is logged. */

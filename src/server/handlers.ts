@@ -7,6 +7,7 @@ import type { InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MESSAGES, MessageType, Request } from "../protocol/messages.ts";
 import { readScope, type Scope } from "../protocol/scope.ts";
+import type { ServerStatus } from "../protocol/server_status.ts";
 import type { Connection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import type { ServerLog } from "./server_log.ts";
@@ -18,6 +19,7 @@ export type Context = {
   /** Reused by every insert. */
   readonly batch: InsertBatch;
   readonly log: ServerLog;
+  readonly status: () => Promise<Omit<ServerStatus, "connections">>;
   readonly nowMs: () => number;
 };
 
@@ -60,6 +62,8 @@ export const HANDLERS: Handlers = {
     throw new DatabaseError("key_refused", "unknown action");
   },
   conn: ({ connections, nowMs }, _request, connection) => connections.render(connection, nowMs()),
+  stat: async ({ status, connections }) =>
+    JSON.stringify({ ...(await status()), connections: connections.size }),
 };
 
 const STATUS_OK = '"status":"ok"';

@@ -19,7 +19,7 @@ const TOO_DEEP_TEXT = "nested too deep";
 const SHOWN_LENGTH_MAX = 60;
 
 /** These look at no payload: whatever it is, it is fine. */
-const WITHOUT_PAYLOAD: ReadonlySet<MessageType> = new Set(["cols", "conn"]);
+const WITHOUT_PAYLOAD: ReadonlySet<MessageType> = new Set(["cols", "conn", "stat"]);
 
 /** @throws DatabaseError `bad_frame` */
 export function readMessage(frame: string): Message {

@@ -10,6 +10,7 @@ import {
   REPLY_BYTES_MAX,
   SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
+import type { ServerStatus } from "../protocol/server_status.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -24,6 +25,8 @@ export type ServerOptions = {
   readonly database: Database;
   readonly apiKeys: ApiKeys;
   readonly log: ServerLog;
+  /** What `stat` answers, but for what is known here. */
+  readonly status: () => Promise<Omit<ServerStatus, "connections">>;
   /** A clock that only goes forward, in milliseconds. */
   readonly nowMs: () => number;
   readonly frameBytesMax?: number;
@@ -48,6 +51,8 @@ type Parts = {
   isStopping: boolean;
 };
 
+/** Pages of any origin may read these answers: they say nothing but whether a key is known. */
+const ANY_ORIGIN = { "access-control-allow-origin": "*" };
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_INTERNAL = 1011;
 /** How often a stopping server looks whether all replies are out. */
@@ -101,20 +106,28 @@ export function startServer(options: ServerOptions): RunningServer {
 function upgrade(parts: Parts, request: Request, server: Server<Connection>): Response | undefined {
   const { options, events } = parts;
   if (parts.isStopping) return new Response("The server is stopping\n", { status: 503 });
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return upgradeRequired(options, server);
+  const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  // A browser does not tell a page why its WebSocket was refused; so a page may ask, with the key that it used.
+  if (!isWebSocket && !hasKeyParameter(request)) return upgradeRequired(options, server);
   const ip = server.requestIP(request)?.address ?? "";
   const login = readLogin(request, options.apiKeys);
   if (typeof login === "string") {
     options.log.rejected({ ip, reason: login });
-    return new Response(login, { status: 401 });
+    return new Response(login, { status: 401, headers: ANY_ORIGIN });
   }
+  if (!isWebSocket) return upgradeRequired(options, server);
   const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
 }
 
+const hasKeyParameter = ({ url }: Request): boolean => /[?&]api-key=/.test(url);
+
 function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>): Response {
   const text = `FluxionDB speaks WebSocket: connect to ws://${host}:${port}/?api-key=KEY\n`;
-  return new Response(text, { status: 426, headers: { upgrade: "websocket", connection: "upgrade" } });
+  return new Response(text, {
+    status: 426,
+    headers: { ...ANY_ORIGIN, upgrade: "websocket", connection: "upgrade" },
+  });
 }
 
 function socketHandlers({ options, connections }: Parts): Bun.WebSocketHandler<Connection> {

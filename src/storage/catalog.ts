@@ -18,6 +18,7 @@ import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
+import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
 
@@ -98,6 +99,10 @@ export class Catalog {
         lastGroup: Math.max(meta.last_group, last.number ?? 0),
       };
     });
+  }
+
+  diskBytes(): number {
+    return fileBytes(this.#file) + fileBytes(`${this.#file}-wal`);
   }
 
   /** The groups after a number, a few megabytes of them; none at the end. */

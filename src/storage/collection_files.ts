@@ -5,6 +5,7 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmS
 import { join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
+import { fileBytes } from "./file_size.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
@@ -94,6 +95,12 @@ export class CollectionFiles {
     } catch (error) {
       throw explainError(error, folder);
     }
+  }
+
+  /** Of all files, those of SQLite beside a database among them. */
+  diskBytes(): number {
+    const folder = join(this.#directory, FOLDER);
+    return readdirSync(folder).reduce((bytes, name) => bytes + fileBytes(join(folder, name)), 0);
   }
 
   removeFile(name: string): void {

@@ -190,6 +190,16 @@ export class SqliteStorage implements Storage {
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
+  /** How much room its files take: collections, and the journal with the rest of the catalog. */
+  async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
+    const { catalog, collections } = this.#links;
+    const [journalBytes, dataBytes] = await Promise.all([
+      catalog.call("diskBytes"),
+      collections.call("diskBytes"),
+    ]);
+    return { dataBytes, journalBytes };
+  }
+
   async close(): Promise<void> {
     const { catalog, collections } = this.#links;
     this.#chunks.close();

@@ -93,6 +93,7 @@ export function compareWhole(database: MemoryDatabase, model: ModelDatabase): vo
   expect(JSON.parse(database.collections())).toEqual(model.collections());
   let documents = 0;
   let records = 0;
+  let keyValues = 0;
   for (const [col, collection] of model.collectionMap) {
     const all = { col, ts: MAX, doc: "", from: ZERO, where: "", filter: "" };
     expect(parseAnswer(textOf(database.latest(all)))).toEqual(model.latest(all));
@@ -103,9 +104,10 @@ export function compareWhole(database: MemoryDatabase, model: ModelDatabase): vo
       records += document.size;
     }
     expect(JSON.parse(database.values({ col }))).toEqual(model.values({ col }));
+    keyValues += Object.keys(model.values({ col })).length;
     expect(JSON.parse(database.valueKeys({ col }))).toEqual(Object.keys(model.values({ col })));
   }
-  expect(database.counts()).toEqual({ collections: model.collectionMap.size, documents, records });
+  expect(database.counts()).toEqual({ collections: model.collectionMap.size, documents, records, keyValues });
 }
 
 const ZERO = timestampFromBigInt(0n);

@@ -109,7 +109,7 @@ test("with a disk behind it, ten times the limit is taken, kept and answered", a
   await first.storage.close();
 
   const { storage, database } = await open();
-  expect(database.counts()).toEqual({ collections: 1, documents: 10, records });
+  expect(database.counts()).toEqual({ collections: 1, documents: 10, records, keyValues: 0 });
   for (let at = 0; at < records; at += 997) {
     expect(historyOf(database, `d${at % 10}`, at, at)).toEqual([{ ts: at, data: noise(at, 1000) }]);
   }

@@ -232,7 +232,7 @@ describe("memory that is given back in pieces", () => {
     insert(database, run(100));
     database.deleteCollection({ col: "c" });
     insert(database, run(8, { data: "new" }));
-    expect(database.counts()).toEqual({ collections: 1, documents: 1, records: 8 });
+    expect(database.counts()).toEqual({ collections: 1, documents: 1, records: 8, keyValues: 0 });
     await database.close();
     expect(timesOf(await database.history(history()))).toEqual(numbers(0, 8));
   });

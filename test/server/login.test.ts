@@ -63,6 +63,15 @@ describe("an upgrade", () => {
     }
   });
 
+  test("that is none tells any page whether its key is known, as its WebSocket can't", async () => {
+    await using server = new TestServer();
+    const response = await fetch(`http://127.0.0.1:${server.port}/?name=a&api-key=nobody`);
+    expect(response.status).toBe(WRONG.status);
+    expect(await response.text()).toBe(WRONG.body);
+    expect(response.headers.get("access-control-allow-origin")).toBe("*");
+    expect(server.log.of("rejected")).toHaveLength(1);
+  });
+
   test("leaves no key in the log", async () => {
     await using server = new TestServer();
     await (await server.upgrade("/?api-key=nobody")).text();

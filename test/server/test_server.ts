@@ -19,6 +19,21 @@ export const KEYS = {
 
 type TestServerOptions = Partial<Omit<ServerOptions, "log" | "apiKeys">>;
 
+/** A server's own numbers differ from run to run; test/cli looks at those. */
+const STATUS = {
+  version: "1.2.3",
+  commit: "abc",
+  uptimeMs: 1000,
+  collections: 1,
+  documents: 2,
+  records: 3,
+  keyValues: 4,
+  memory: { usedBytes: 5, limitBytes: 6, residentBytes: 7 },
+  durability: "memory",
+  disk: null,
+  lastCheckpoint: null,
+} as const;
+
 export class TestServer implements AsyncDisposable {
   readonly log = new RecordedLog();
   readonly apiKeys = new ApiKeys({ secretKey: MASTER_KEY, stored: [] });
@@ -32,6 +47,7 @@ export class TestServer implements AsyncDisposable {
       host: "127.0.0.1",
       port: 0,
       nowMs: () => performance.now(),
+      status: async () => STATUS,
       ...options,
       database,
       apiKeys: this.apiKeys,

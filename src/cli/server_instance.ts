@@ -1,0 +1,133 @@
+/**
+ * One server, from its storage to its listener: the only place where concrete parts are joined, and taken apart again.
+ *
+ * Parts start from the disk upwards and stop from the network downwards, so that nothing is asked of a part that is
+ * not there.
+ */
+import { ApiKeys } from "../engine/api_keys.ts";
+import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
+import type { ServerStatus } from "../protocol/server_status.ts";
+import { type RunningServer, startServer } from "../server/server.ts";
+import { SqliteStorage } from "../storage/sqlite_storage.ts";
+import { CommandError } from "./command_error.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import type { Log } from "./log.ts";
+import type { ServeOptions } from "./serve_options.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+/** What of the options of `serve` a server is made of. */
+export type InstanceOptions = Pick<
+  ServeOptions,
+  "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
+> &
+  Partial<Pick<ServeOptions, "frameBytesMax" | "replyBytesMax">>;
+
+export type InstanceParts = {
+  readonly log: Log;
+  /** Asked for when the data directory is held. */
+  readonly secretKey: () => string;
+  /** Uses the server; when it is done, all is saved and the server ends. */
+  readonly use: (server: ReadyServer) => Promise<void>;
+};
+
+export type ReadyServer = {
+  readonly port: number;
+  readonly counts: DatabaseCounts;
+  readonly loadedMs: number;
+};
+
+/** A start that takes longer says so, again and again. */
+const PROGRESS_MS = 1000;
+
+export async function runServer(
+  options: InstanceOptions,
+  { log, secretKey, use }: InstanceParts,
+): Promise<void> {
+  const startedAtMs = performance.now();
+  const storage = await openStorage(options);
+  let isLoaded = false;
+  try {
+    // Before the data is loaded: if that fails, its owner has seen the key all the same.
+    const masterKey = secretKey();
+    const database = new MemoryDatabase({ ...storage, ...options });
+    const loadingFromMs = performance.now();
+    const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
+    await database.load().finally(() => clearInterval(progress));
+    isLoaded = true;
+    const loadedMs = performance.now() - loadingFromMs;
+    const { data, flushIntervalMs } = options;
+    const stored = storage.storage?.apiKeys() ?? [];
+    const apiKeys = new ApiKeys({ secretKey: masterKey, stored, ...storage });
+    const housekeeping = new Housekeeping({ database, log, flushIntervalMs, isSaved: data !== undefined });
+    const status = statusOf({ options, startedAtMs, database, housekeeping, ...storage });
+    const server = listen(options, { database, apiKeys, log, status });
+    housekeeping.start();
+
+    await use({ port: server.port, counts: database.counts(), loadedMs });
+
+    await server.stop();
+    await housekeeping.stop();
+    await database.close();
+  } finally {
+    // Closing writes: a directory that could not be loaded stays as it was found, and the process ends.
+    if (isLoaded) await storage.storage?.close();
+    else storage.storage?.leave();
+  }
+}
+
+/** As the options that the parts take, which have no storage when data is in memory only. */
+async function openStorage({ data, durability }: InstanceOptions): Promise<{ storage?: SqliteStorage }> {
+  if (data === undefined) return {};
+  return { storage: await SqliteStorage.open({ directory: data, durability }) };
+}
+
+type StatusSources = {
+  readonly options: InstanceOptions;
+  readonly startedAtMs: number;
+  readonly database: MemoryDatabase;
+  readonly housekeeping: Housekeeping;
+  readonly storage?: SqliteStorage;
+};
+
+function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "connections">> {
+  const { options, startedAtMs, database, housekeeping, storage } = sources;
+  return async () => {
+    const disk = (await storage?.diskBytes()) ?? null;
+    const nowMs = performance.now();
+    const last = housekeeping.lastCheckpoint;
+    return {
+      version: VERSION,
+      commit: COMMIT,
+      uptimeMs: Math.round(nowMs - startedAtMs),
+      ...database.counts(),
+      memory: {
+        usedBytes: database.memory().usedBytes,
+        limitBytes: options.memoryBytesMax,
+        residentBytes: process.memoryUsage.rss(),
+      },
+      durability: storage === undefined ? "memory" : options.durability,
+      disk,
+      lastCheckpoint: last ? { agoMs: Math.round(nowMs - last.endedAtMs), tookMs: last.tookMs } : null,
+    };
+  };
+}
+
+type ServerParts = Pick<Parameters<typeof startServer>[0], "database" | "apiKeys" | "log" | "status">;
+
+function listen(options: InstanceOptions, parts: ServerParts): RunningServer {
+  try {
+    return startServer({ ...options, ...parts, nowMs: () => performance.now() });
+  } catch (cause) {
+    throw new CommandError(`Cannot listen on ${options.host}:${options.port}: ${describeCause(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function describeCause(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return "the port is in use. Stop what uses it, or take another --port";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address. Check --host";
+  if (code === "EACCES") return "access is denied. Take a --port above 1023";
+  return message;
+}
