@@ -97,7 +97,7 @@ export class FluxionDB implements AsyncDisposable {
     this.#timeoutMs = timeoutMs;
     this.#session = new Session({
       url: readUrl(options.url),
-      apiKey: options.apiKey,
+      apiKey: checkApiKey(options.apiKey),
       name: options.name,
       WebSocket: findWebSocket(options.WebSocket),
       reconnect: reconnect !== false,
@@ -327,6 +327,11 @@ export class FluxionDB implements AsyncDisposable {
     this.#inserts.flush();
     return this.#session.call({ type, data, timeoutMs, timeoutStarts: "now", signal }).reply;
   }
+}
+
+function checkApiKey(apiKey: string): string {
+  if (typeof apiKey === "string" && apiKey !== "") return apiKey;
+  throw new FluxionError("bad_request", "apiKey: expected a non-empty string");
 }
 
 function readUrl(text: string | URL): URL {

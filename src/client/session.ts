@@ -305,6 +305,7 @@ export class Session {
   }
 
   #setState(state: ConnectionState, error: FluxionError | undefined): void {
+    if (state === this.#state) return;
     this.#state = state;
     this.#options.onStateChange(state, error);
   }
