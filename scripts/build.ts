@@ -1,5 +1,5 @@
 /**
- * Builds the one executable: server, storage threads and all, with the runtime inside.
+ * Builds the one executable, server, storage threads and all, with the runtime inside; and the client's package.
  *
  *   npm run build                                 dist/fluxiondb, for this machine
  *   npm run build -- --target bun-linux-arm64     dist/fluxiondb-linux-arm64
@@ -8,6 +8,7 @@ import { mkdirSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { Command, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import { buildClient } from "./build_client.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const TARGETS = [
@@ -82,8 +83,11 @@ async function build(target: Target | undefined): Promise<void> {
 }
 
 await new Command("npm run build --")
-  .description("Build dist/fluxiondb, one executable.")
+  .description("Build dist/fluxiondb, one executable, and dist/client, what the npm package holds.")
   .addOption(new Option("--target <target>", "another machine to build for").choices(TARGETS))
   .addHelpText("after", "\nExample:\n  $ npm run build -- --target bun-linux-arm64\n")
-  .action(({ target }: { target?: Target }) => build(target))
+  .action(async ({ target }: { target?: Target }) => {
+    await build(target);
+    await buildClient();
+  })
   .parseAsync();

@@ -20,11 +20,12 @@ import {
   TIMESTAMP_MAX,
   TIMESTAMP_MIN,
 } from "./request_text.ts";
-import { type ConnectionState, Session } from "./session.ts";
+import { Session } from "./session.ts";
 import type {
   ApiKey,
   CallOptions,
   ConnectionInfo,
+  ConnectionState,
   DataRecord,
   HistoryQuery,
   LatestQuery,

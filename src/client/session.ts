@@ -12,8 +12,7 @@ import { FluxionError } from "./fluxion_error.ts";
 import { Link, type WebSocketConstructor } from "./link.ts";
 import { checkReply, type Reply } from "./reply.ts";
 import { frameText } from "./request_text.ts";
-
-export type ConnectionState = "connecting" | "ready" | "waiting" | "closed";
+import type { ConnectionState } from "./types.ts";
 
 export type SessionOptions = {
   readonly url: URL;

@@ -65,6 +65,9 @@ export type ConnectionInfo = {
   readonly self: boolean;
 };
 
+/** `waiting`: for the next attempt to connect. `closed` is final. */
+export type ConnectionState = "connecting" | "ready" | "waiting" | "closed";
+
 export type CallOptions = {
   /** Ends the call with `aborted`. What was sent may still be done by the server. */
   readonly signal?: AbortSignal;
