@@ -18,9 +18,10 @@ const DIRECTION: Readonly<Record<string, readonly string[]>> = {
   engine: ["storage", "protocol"],
   server: ["engine", "storage", "protocol"],
   client: ["protocol"],
+  archive: ["client", "protocol"],
   bench: [],
   dashboard: ["client", "protocol"],
-  cli: ["dashboard", "client", "bench", "server", "engine", "storage", "protocol"],
+  cli: ["dashboard", "archive", "client", "bench", "server", "engine", "storage", "protocol"],
 };
 const LINES_MAX = 400;
 /** The version is read from package.json. */
