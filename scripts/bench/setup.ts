@@ -2,7 +2,7 @@
  * What all sections share: the programs that are measured, how much is asked of them, and where results go.
  */
 import { join } from "node:path";
-import { type Cell, renderTable } from "../../src/bench/table.ts";
+import { type Cell, renderTable } from "../../src/cli/table.ts";
 import { KEY, type Load } from "./measured_server.ts";
 
 export type Setup = {

@@ -36,6 +36,11 @@ export class SendWindow {
     return true;
   }
 
+  /** Sends what waits for company. */
+  flush(): void {
+    if (this.#batch.length > 0) this.#send();
+  }
+
   /** Another call that is under way. */
   track(call: Promise<unknown>): void {
     this.#calls++;
@@ -57,7 +62,7 @@ export class SendWindow {
 
   /** Sends the rest and waits for all. @throws what a call has thrown */
   async finish(): Promise<void> {
-    if (this.#batch.length > 0) this.#send();
+    this.flush();
     while (this.#calls > 0) await this.#change();
     if (this.#failure !== undefined) throw this.#failure.error;
   }

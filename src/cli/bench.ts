@@ -5,11 +5,12 @@ import { type Command, Option } from "commander";
 import { DATA_KINDS, type DataKind, ORDERS, type Order } from "../bench/data.ts";
 import type { Measured } from "../bench/runner.ts";
 import { BenchSession } from "../bench/session.ts";
-import { renderTable } from "../bench/table.ts";
 import { WORKLOAD_NAMES, type WorkloadName } from "../bench/workloads.ts";
 import { CommandError, usageError } from "./command_error.ts";
+import { GROUP_SERVER } from "./command_group.ts";
 import { integerIn, nonEmptyText, oneOf, type ValueReader } from "./option_value.ts";
 import { writeNote, writeOutput } from "./output.ts";
+import { renderTable } from "./table.ts";
 
 type BenchOptions = {
   readonly url: URL;
@@ -49,6 +50,7 @@ export function addBench(program: Command): void {
   const command = program
     .command("bench")
     .description("Measure a running server")
+    .helpGroup(GROUP_SERVER)
     .addOption(option("--url <url>", "the server", serverUrl, "ws://127.0.0.1:8080").env("FLUXIONDB_URL"))
     .addOption(
       option("--api-key <key>", "a key that may read, write and delete", nonEmptyText).env(

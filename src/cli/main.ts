@@ -1,18 +1,44 @@
 /**
  * The program: reads the command line, runs a command, and turns whatever ends it into an exit code.
- *
- * 0 done · 1 the server, the network or the disk failed · 2 a mistake in what was typed · 130 interrupted.
  */
 import { Command, CommanderError } from "commander";
+import { FluxionError } from "../client/fluxion_error.ts";
 import { DatabaseError, ERRORS } from "../protocol/errors.ts";
 import { StorageError } from "../storage/storage.ts";
+import { addKeyCommands } from "./api_keys.ts";
+import { addExport, addImport } from "./archive.ts";
 import { addBench } from "./bench.ts";
+import { explainClientError } from "./client_error.ts";
 import { CommandError } from "./command_error.ts";
+import { GROUP_SHELL } from "./command_group.ts";
+import { addCompletion } from "./completion.ts";
+import { addDeletions } from "./deletion.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit_code.ts";
+import { addCollections, addHistory, addLatest } from "./fetch.ts";
+import { addInsert, addInsertRecord } from "./insert.ts";
 import { describeError } from "./log.ts";
-import { flushOutput, writeNote, writeOutput } from "./output.ts";
+import { flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
+import { addQuery } from "./query.ts";
 import { addServe } from "./serve.ts";
+import { addClients, addStatus } from "./status.ts";
+import { addValueCommands } from "./values.ts";
 import { COMMIT, VERSION } from "./version.ts";
+import { addVersion } from "./version_command.ts";
+
+const HELP = `
+Commands that talk to a server take --url and --api-key-file, or FLUXIONDB_URL and FLUXIONDB_API_KEY. They print a table
+on a terminal and JSON in a pipe. Commands of the older tool (fetch-latest, insert-record, …) work as they did.
+
+Exit codes:
+  0 done   1 the server, the network or the disk failed   2 a mistake in what was typed   3 the API key may not
+  4 not found   130 interrupted by Ctrl-C   143 by SIGTERM
+
+First steps:
+  fluxiondb serve --data ./data
+  export FLUXIONDB_API_KEY=$(cat data/secret.key)
+  fluxiondb insert sensors room-1 --data '{"t":21.5}'
+  fluxiondb query sensors
+`;
 
 function createProgram(): Command {
   const program = new Command("fluxiondb")
@@ -25,11 +51,36 @@ function createProgram(): Command {
       writeErr: writeNote,
       outputError: (message) => complain(message.trim().replace(/^error: /, ""), EXIT_USAGE),
     })
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({ showGlobalOptions: false, subcommandTerm: termOf })
+    .commandsGroup(GROUP_SHELL)
+    .addHelpText("after", HELP)
     .exitOverride();
   addServe(program);
+  addStatus(program);
+  addClients(program);
   addBench(program);
+  addQuery(program);
+  addLatest(program);
+  addHistory(program);
+  addCollections(program);
+  addInsert(program);
+  addInsertRecord(program);
+  addDeletions(program);
+  addValueCommands(program);
+  addKeyCommands(program);
+  addExport(program);
+  addImport(program);
+  addCompletion(program);
+  addVersion(program);
   return program;
+}
+
+/** A command and the names behind it; that there are options goes without saying. */
+function termOf(command: Command): string {
+  const words = command.registeredArguments.map(({ required, name }) =>
+    required ? `<${name()}>` : `[${name()}]`,
+  );
+  return [command.name(), ...words].join(" ");
 }
 
 /** Runs the command line and returns the exit code. */
@@ -45,7 +96,12 @@ async function run(args: readonly string[]): Promise<number> {
 function explain(error: unknown): number {
   // Commander has printed these: help and the version end with 0, all else is a mistake in what was typed.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+  if (error instanceof OutputClosed) return EXIT_OK;
   if (error instanceof CommandError) return complain(error.message, error.exitCode);
+  if (error instanceof FluxionError) {
+    const { text, exitCode } = explainClientError(error);
+    return complain(text, exitCode);
+  }
   if (error instanceof DatabaseError) return complain(error.message, ERRORS[error.code].exitCode);
   if (error instanceof StorageError) return complain(error.message, EXIT_FAILED);
   return complain(`this is a bug: ${describeError(error)}`, EXIT_FAILED);

@@ -37,6 +37,9 @@ export function ownSecretKey(directory: string | undefined): SecretKey {
   return { text, made: { keptIn } };
 }
 
+/** The key that an earlier run has kept in a data directory. @throws CommandError */
+export const keptSecretKey = (directory: string): string | undefined => readKept(join(directory, KEPT_FILE));
+
 /** Hexadecimal: fits into a URL as it is, and a double click selects all of it. */
 const makeKey = (): string => randomBytes(RANDOM_BYTES).toString("hex");
 

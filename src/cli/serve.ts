@@ -2,6 +2,7 @@
  * `fluxiondb serve`: a server that runs until a signal ends it.
  */
 import type { Command } from "commander";
+import { GROUP_SERVER } from "./command_group.ts";
 import { Log } from "./log.ts";
 import { writeNote } from "./output.ts";
 import { describeReady } from "./ready_line.ts";
@@ -43,7 +44,7 @@ Signals: SIGTERM and SIGINT (Ctrl-C) stop the server after all is saved, a secon
 `;
 
 export function addServe(program: Command): void {
-  const command = program.command("serve").description("Run the database server");
+  const command = program.command("serve").description("Run the database server").helpGroup(GROUP_SERVER);
   addServeOptions(command)
     .addHelpText("after", HELP)
     .action(() => serve(readServeOptions(command)));

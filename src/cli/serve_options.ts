@@ -94,9 +94,13 @@ export function readServeOptions(command: Command): ServeOptions {
     logFormat: values.logFormat,
     frameBytesMax: values.maxFrame,
     replyBytesMax: values.maxReply,
-    memoryBytesMax: values.memoryLimit ?? Math.max(MEMORY_BYTES.min, Math.floor(machineMemory() * 0.75)),
+    memoryBytesMax: values.memoryLimit ?? machineMemoryLimit(),
   };
 }
+
+/** The default of --memory-limit. */
+export const machineMemoryLimit = (): number =>
+  Math.max(MEMORY_BYTES.min, Math.floor(machineMemory() * 0.75));
 
 /** What the machine has, or what a container on it may use. */
 function machineMemory(): number {

@@ -1,0 +1,35 @@
+/**
+ * What a person is told when a call to the server failed, and how a script sees it.
+ */
+import type { ClientErrorCode, FluxionError } from "../client/fluxion_error.ts";
+import { ERRORS, type ErrorCode } from "../protocol/errors.ts";
+import { EXIT_DENIED, EXIT_FAILED, EXIT_INTERRUPTED } from "./exit_code.ts";
+
+const CLIENT_EXIT_CODES: Readonly<Record<ClientErrorCode, number>> = {
+  unauthorized: EXIT_DENIED,
+  connection_failed: EXIT_FAILED,
+  connection_lost: EXIT_FAILED,
+  timeout: EXIT_FAILED,
+  aborted: EXIT_INTERRUPTED,
+  buffer_full: EXIT_FAILED,
+  closed: EXIT_FAILED,
+  refused: EXIT_FAILED,
+};
+
+const ADVICE: Readonly<Partial<Record<ErrorCode | ClientErrorCode, string>>> = {
+  connection_failed: "Is the server running? Start one with: fluxiondb serve",
+  unauthorized: "Check --api-key-file, FLUXIONDB_API_KEY or --api-key",
+  permission_denied: "Take an API key with a wider scope (fluxiondb add-key), or the master key",
+  timeout: "--timeout takes a longer time",
+  unknown_type: "This is an older server, which does not know the message",
+};
+
+export function explainClientError({ code, message }: FluxionError): { text: string; exitCode: number } {
+  const advice = ADVICE[code];
+  return { text: advice === undefined ? message : `${message}. ${advice}`, exitCode: exitCodeOf(code) };
+}
+
+const exitCodeOf = (code: ErrorCode | ClientErrorCode): number =>
+  Object.hasOwn(ERRORS, code)
+    ? ERRORS[code as ErrorCode].exitCode
+    : CLIENT_EXIT_CODES[code as ClientErrorCode];

@@ -1,0 +1,130 @@
+/**
+ * Records from standard input: NDJSON or CSV, line by line, with the number of the line for whatever is wrong with one.
+ */
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { parse } from "csv-parse";
+import {
+  BadInput,
+  checkName,
+  checkSize,
+  checkTime,
+  compactJson,
+  parseObject,
+} from "../archive/record_line.ts";
+import type { Timestamp } from "../client/types.ts";
+import { parseJson, rawNumber } from "../protocol/json.ts";
+import { CommandError } from "./command_error.ts";
+import { type Clock, readTime } from "./time_value.ts";
+
+export const INPUT_FORMATS = ["ndjson", "csv"] as const;
+export type InputFormat = (typeof INPUT_FORMATS)[number];
+
+export type InputFields = {
+  /** The names of the fields. */
+  readonly ts: string;
+  readonly doc: string;
+  readonly data: string;
+  /** Where there is no such field; of documents, whatever there is. */
+  readonly defaultDocument: string | undefined;
+  readonly defaultTime: bigint | undefined;
+  /** For times that are no numbers. */
+  readonly clock: Clock;
+};
+
+export type InputRecord =
+  | { readonly record: { readonly document: string; readonly ts: Timestamp; readonly data: string } }
+  | { readonly line: number; readonly problem: string };
+
+type Row = Readonly<Record<string, unknown>>;
+type Source = { readonly line: number; readonly read: () => Row };
+
+/** A JSON number, which a cell of CSV then is, digit for digit. */
+const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+const BYTE_ORDER_MARK = /^\ufeff/;
+
+/** `format` undefined: JSON when it begins with a brace. */
+export async function* readInput(
+  input: Readable,
+  format: InputFormat | undefined,
+  fields: InputFields,
+): AsyncGenerator<InputRecord> {
+  const { known, stream } = await look(input, format);
+  for await (const { line, read } of known === "csv" ? readCsv(stream, fields) : readNdjson(stream)) {
+    try {
+      yield { record: toRecord(read(), fields) };
+    } catch (error) {
+      // The latter of a time that cannot be read.
+      if (!(error instanceof BadInput || error instanceof CommandError)) throw error;
+      yield { line, problem: error.message };
+    }
+  }
+}
+
+/** Puts back what it has looked at. */
+async function look(
+  input: Readable,
+  format: InputFormat | undefined,
+): Promise<{ known: InputFormat; stream: Readable }> {
+  if (format !== undefined) return { known: format, stream: input };
+  for await (const chunk of input.iterator({ destroyOnReturn: false })) {
+    input.unshift(chunk);
+    const text = String(chunk).replace(BYTE_ORDER_MARK, "").trimStart();
+    return { known: text === "" || text.startsWith("{") ? "ndjson" : "csv", stream: input };
+  }
+  return { known: "ndjson", stream: input };
+}
+
+async function* readNdjson(stream: Readable): AsyncGenerator<Source> {
+  let line = 0;
+  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++;
+    const clean = line === 1 ? text.replace(BYTE_ORDER_MARK, "") : text;
+    if (clean.trim() !== "") yield { line, read: () => parseObject(clean, parseJson) };
+  }
+}
+
+async function* readCsv(stream: Readable, fields: InputFields): AsyncGenerator<Source> {
+  const parser = stream.pipe(parse({ bom: true, columns: true, info: true, skip_empty_lines: true }));
+  stream.on("error", (error) => parser.destroy(error));
+  try {
+    for await (const { record, info } of parser) {
+      yield { line: info.lines, read: () => withNumbers(record, fields) };
+    }
+  } catch (cause) {
+    // After it the parser has no place to go on from.
+    throw new CommandError(`standard input: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function toRecord(row: Row, fields: InputFields) {
+  const document = fields.defaultDocument ?? checkName(row[fields.doc], fields.doc);
+  return { document, ts: timeOf(row, fields), data: checkSize(dataOf(row, fields)) };
+}
+
+function timeOf(row: Row, { ts, defaultTime, clock }: InputFields): Timestamp {
+  const value = row[ts];
+  if (value === undefined && defaultTime !== undefined) return defaultTime;
+  if (typeof value !== "string") return checkTime(value, ts);
+  return NUMBER.test(value) ? checkTime(rawNumber(value), ts) : readTime(value, ts, clock);
+}
+
+function dataOf(row: Row, fields: InputFields): string {
+  const data = row[fields.data];
+  if (typeof data === "string") return data;
+  if (data !== undefined) return compactJson(data, fields.data);
+  const rest = Object.entries(row).filter(([name]) => name !== fields.ts && name !== fields.doc);
+  if (rest.length === 0) return compactJson(undefined, fields.data);
+  return compactJson(Object.fromEntries(rest), fields.data);
+}
+
+/** CSV has text only: in the cells that become a JSON object, what looks like a number is one. */
+function withNumbers(row: Readonly<Record<string, string>>, { ts, doc, data }: InputFields): Row {
+  const isTaken = (name: string): boolean => name === ts || name === doc || name === data;
+  return Object.fromEntries(
+    Object.entries(row).map(([name, text]) => [
+      name,
+      !isTaken(name) && NUMBER.test(text) ? parseJson(text) : text,
+    ]),
+  );
+}
