@@ -5,7 +5,13 @@ import { type Command, Option } from "commander";
 import { ArchiveError } from "../archive/archive_error.ts";
 import { exportArchive } from "../archive/exporting.ts";
 import { type ImportProgress, importArchive } from "../archive/importing.ts";
-import { addClientOptions, type ClientAction, interruptible, withClient } from "./client_options.ts";
+import {
+  addClientOptions,
+  type ClientAction,
+  givenApiKey,
+  interruptible,
+  withClient,
+} from "./client_options.ts";
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_ARCHIVE } from "./command_group.ts";
 import { addCommand } from "./command_names.ts";
@@ -22,7 +28,8 @@ The archive is a folder a collection, and in it a file of lines of JSON a docume
   DIR/apikeys.json              API keys, for you only (0600); never the master key
 
 A server that goes on being written to is exported document by document: each is as of when it was read.
-With --data, it is read from a data directory, while no server holds it.
+With --data, it is read from a data directory, while no server holds it; API keys need the directory's secret key, in its
+secret.key or given as the API key.
 
 Examples:
   fluxiondb export --all --out-dir backup
@@ -194,7 +201,10 @@ async function withSource(
     await withClient(command, action, { isLong: true });
     return;
   }
-  await interruptible((signal) => withLocalServer({ directory, mustExist, timeoutMs, signal }, action));
+  const given = givenApiKey(command);
+  await interruptible((signal) =>
+    withLocalServer({ directory, mustExist, given, timeoutMs, signal }, action),
+  );
 }
 
 /** What is wrong with an archive is told without a stack. */

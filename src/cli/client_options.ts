@@ -108,7 +108,7 @@ function readClientOptions(command: Command): ClientOptions {
   const values = command.opts();
   return {
     url: readUrl(values.url ?? (process.env.FLUXIONDB_URL || URL_DEFAULT)),
-    apiKey: readApiKey(values),
+    apiKey: readApiKey(command),
     name: values.name,
     timeoutMs: values.timeout,
   };
@@ -121,18 +121,22 @@ function readUrl(text: string): URL {
   throw usageError(`--url: expected an address such as ${URL_DEFAULT}, got ${JSON.stringify(text)}`);
 }
 
-/** The command line wins over the environment. */
-function readApiKey(values: Readonly<Record<string, string | undefined>>): string {
-  const given = values.apiKey ?? values.apikey;
-  if (given !== undefined && values.apiKeyFile !== undefined) {
-    throw usageError("Give --api-key or --api-key-file, not both");
-  }
-  const key =
-    given ?? (values.apiKeyFile === undefined ? keyFromEnvironment() : readKeyFile(values.apiKeyFile));
+function readApiKey(command: Command): string {
+  const key = givenApiKey(command);
   if (key) return key;
   throw usageError(
     "Give an API key: --api-key-file FILE (a server keeps its own in DATA/secret.key), FLUXIONDB_API_KEY or --api-key",
   );
+}
+
+/** The command line wins over the environment. */
+export function givenApiKey(command: Command): string | undefined {
+  const values = command.opts();
+  const given = values.apiKey ?? values.apikey;
+  if (given !== undefined && values.apiKeyFile !== undefined) {
+    throw usageError("Give --api-key or --api-key-file, not both");
+  }
+  return given ?? (values.apiKeyFile === undefined ? keyFromEnvironment() : readKeyFile(values.apiKeyFile));
 }
 
 const keyFromEnvironment = (): string | undefined =>

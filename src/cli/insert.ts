@@ -36,7 +36,7 @@ ${TIME_HELP}
 Examples:
   fluxiondb insert sensors room-1 --data '{"t":21.5}'
   fluxiondb insert sensors room-1 < records.ndjson
-  fluxiondb insert sensors --doc-field station --ts-field date --unit s < weather.csv
+  fluxiondb insert weather --doc-field location --ts-field date < weather.csv
 `;
 
 export function addInsert(program: Command): void {
@@ -144,7 +144,7 @@ async function send(
     if (!signal.aborted) await window.finish().catch(() => {});
     const text = cause instanceof Error && !signal.aborted ? `${cause.message}; ` : "";
     const { exitCode } = cause instanceof CommandError ? cause : {};
-    throw new CommandError(`${text}${window.records} records are stored`, {
+    throw new CommandError(`${text}records stored: ${window.records}`, {
       cause,
       ...(exitCode && { exitCode }),
     });

@@ -2,7 +2,7 @@
  * Records from standard input: NDJSON or CSV, line by line, with the number of the line for whatever is wrong with one.
  */
 import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { parse } from "csv-parse";
 import {
   BadInput,
@@ -61,18 +61,23 @@ export async function* readInput(
   }
 }
 
-/** Puts back what it has looked at. */
 async function look(
   input: Readable,
   format: InputFormat | undefined,
 ): Promise<{ known: InputFormat; stream: Readable }> {
   if (format !== undefined) return { known: format, stream: input };
-  for await (const chunk of input.iterator({ destroyOnReturn: false })) {
-    input.unshift(chunk);
-    const text = String(chunk).replace(BYTE_ORDER_MARK, "").trimStart();
-    return { known: text === "" || text.startsWith("{") ? "ndjson" : "csv", stream: input };
-  }
-  return { known: "ndjson", stream: input };
+  const chunks: AsyncIterator<Uint8Array> = input[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  if (first.done) return { known: "ndjson", stream: Readable.from([]) };
+  const text = new TextDecoder().decode(first.value).trimStart();
+  const known = text === "" || text.startsWith("{") ? "ndjson" : "csv";
+  // Not `unshift`: in Bun a redirected file then never comes to its end.
+  return { known, stream: Readable.from(chained(first.value, chunks)) };
+}
+
+async function* chained(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
 async function* readNdjson(stream: Readable): AsyncGenerator<Source> {

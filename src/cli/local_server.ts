@@ -4,7 +4,7 @@
  * So there is one way to read and write data. The directory is held meanwhile, and refused while a server holds it.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { FluxionDB } from "../client/fluxiondb.ts";
 import { FRAME_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
@@ -12,7 +12,7 @@ import { runClient } from "./client_options.ts";
 import { CommandError } from "./command_error.ts";
 import { Log } from "./log.ts";
 import { writeNote } from "./output.ts";
-import { keptSecretKey } from "./secret_key.ts";
+import { announceKey, FILE_MASK, keptSecretKey, ownSecretKey } from "./secret_key.ts";
 import { machineMemoryLimit } from "./serve_options.ts";
 import { runServer } from "./server_instance.ts";
 
@@ -20,6 +20,8 @@ export type LocalServerOptions = {
   readonly directory: string;
   /** A directory that is not there is an error, not one to be made. */
   readonly mustExist: boolean;
+  /** Its secret key, if it is not kept in it. */
+  readonly given: string | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 };
@@ -31,14 +33,15 @@ const CATALOG_FILE = "catalog.db";
 
 /** @throws CommandError, StorageError */
 export async function withLocalServer(
-  { directory, mustExist, timeoutMs, signal }: LocalServerOptions,
+  { directory, mustExist, given, timeoutMs, signal }: LocalServerOptions,
   action: (client: FluxionDB, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   if (mustExist && !existsSync(join(directory, CATALOG_FILE))) {
     throw new CommandError(`${directory} holds no data of FluxionDB`);
   }
-  // API keys are sealed with the directory's own secret key; without it they cannot be read, all else can.
-  const apiKey = keptSecretKey(directory) ?? randomBytes(KEY_BYTES).toString("hex");
+  const apiKey = secretKeyOf(directory, { given, mustExist });
+  // Data is for its owner alone; what is exported is as its owner's mask has it.
+  if (!mustExist) process.umask(FILE_MASK);
   const options = {
     data: directory,
     host: "127.0.0.1",
@@ -58,4 +61,21 @@ export async function withLocalServer(
       await runClient({ url, apiKey, name: undefined, timeoutMs }, { isLong: false, signal }, action);
     },
   });
+}
+
+/**
+ * API keys are sealed with a directory's secret key: without it they cannot be read, all else can. A new directory
+ * gets one, as from a server's first run.
+ */
+function secretKeyOf(
+  directory: string,
+  { given, mustExist }: Pick<LocalServerOptions, "given" | "mustExist">,
+): string {
+  const known = keptSecretKey(directory) ?? given;
+  if (known !== undefined) return known;
+  if (mustExist || existsSync(join(directory, CATALOG_FILE))) return randomBytes(KEY_BYTES).toString("hex");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const made = ownSecretKey(directory);
+  announceKey(made);
+  return made.text;
 }

@@ -45,14 +45,13 @@ function createProgram(): Command {
     .description("A time-series server for fleets of devices: one binary, WebSocket in, SQLite behind.")
     .version(`fluxiondb ${VERSION} (${COMMIT})`, "-V, --version", "print the version and the commit")
     .helpOption("-h, --help", "print this help")
-    .helpCommand("help [command]", "print a command's help")
+    .addHelpCommand(createHelpCommand())
     .configureOutput({
       writeOut: writeOutput,
       writeErr: writeNote,
       outputError: (message) => complain(message.trim().replace(/^error: /, ""), EXIT_USAGE),
     })
     .configureHelp({ showGlobalOptions: false, subcommandTerm: termOf })
-    .commandsGroup(GROUP_SHELL)
     .addHelpText("after", HELP)
     .exitOverride();
   addServe(program);
@@ -75,10 +74,14 @@ function createProgram(): Command {
   return program;
 }
 
+/** Commander performs it; here it gets its place in the list. */
+const createHelpCommand = (): Command =>
+  new Command("help").argument("[command]").description("Print a command's help").helpGroup(GROUP_SHELL);
+
 /** A command and the names behind it; that there are options goes without saying. */
 function termOf(command: Command): string {
-  const words = command.registeredArguments.map(({ required, name }) =>
-    required ? `<${name()}>` : `[${name()}]`,
+  const words = command.registeredArguments.map((word) =>
+    word.required ? `<${word.name()}>` : `[${word.name()}]`,
   );
   return [command.name(), ...words].join(" ");
 }

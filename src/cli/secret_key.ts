@@ -6,12 +6,16 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs
 import { join } from "node:path";
 import { API_KEY_LENGTH_MAX } from "../protocol/limits.ts";
 import { CommandError, usageError } from "./command_error.ts";
+import { writeNote } from "./output.ts";
 
 export type SecretKey = {
   readonly text: string;
   /** Where it was made just now, so that its owner has to be told; undefined when its owner gave it. */
   readonly made?: { readonly keptIn: string | undefined };
 };
+
+/** Files are for their owner alone, whoever creates them. */
+export const FILE_MASK = 0o077;
 
 const RANDOM_BYTES = 20;
 const KEPT_FILE = "secret.key";
@@ -39,6 +43,14 @@ export function ownSecretKey(directory: string | undefined): SecretKey {
 
 /** The key that an earlier run has kept in a data directory. @throws CommandError */
 export const keptSecretKey = (directory: string): string | undefined => readKept(join(directory, KEPT_FILE));
+
+/** The one time that a key is shown. It never goes through the log. */
+export function announceKey({ text, made }: SecretKey): void {
+  if (made === undefined) return;
+  const fate =
+    made.keptIn === undefined ? "for this run only" : `kept in ${made.keptIn}, and not shown again`;
+  writeNote(`\nMade a secret key, ${fate}:\n\n    ${text}\n\n`);
+}
 
 /** Hexadecimal: fits into a URL as it is, and a double click selects all of it. */
 const makeKey = (): string => randomBytes(RANDOM_BYTES).toString("hex");

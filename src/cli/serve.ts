@@ -6,14 +6,11 @@ import { GROUP_SERVER } from "./command_group.ts";
 import { Log } from "./log.ts";
 import { writeNote } from "./output.ts";
 import { describeReady } from "./ready_line.ts";
-import { givenSecretKey, ownSecretKey, type SecretKey } from "./secret_key.ts";
+import { announceKey, FILE_MASK, givenSecretKey, ownSecretKey } from "./secret_key.ts";
 import { addServeOptions, readServeOptions, type ServeOptions } from "./serve_options.ts";
 import { runServer } from "./server_instance.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { COMMIT, VERSION } from "./version.ts";
-
-/** Files are for their owner alone, whoever creates them. */
-const FILE_MASK = 0o077;
 
 const HELP = `
 Durability, with --data:
@@ -74,12 +71,4 @@ async function serve(options: ServeOptions): Promise<void> {
     },
   });
   log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
-}
-
-/** The one time that a key is shown. It never goes through the log. */
-function announceKey({ text, made }: SecretKey): void {
-  if (made === undefined) return;
-  const fate =
-    made.keptIn === undefined ? "for this run only" : `kept in ${made.keptIn}, and not shown again`;
-  writeNote(`\nMade a secret key, ${fate}:\n\n    ${text}\n\n`);
 }
