@@ -6,9 +6,10 @@ import { DATA_KINDS, type DataKind, ORDERS, type Order } from "../bench/data.ts"
 import type { Measured } from "../bench/runner.ts";
 import { BenchSession } from "../bench/session.ts";
 import { WORKLOAD_NAMES, type WorkloadName } from "../bench/workloads.ts";
+import { addServerOptions, readApiKey, readUrl } from "./client_options.ts";
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_SERVER } from "./command_group.ts";
-import { integerIn, nonEmptyText, oneOf, type ValueReader } from "./option_value.ts";
+import { integerIn, oneOf, type ValueReader } from "./option_value.ts";
 import { writeNote, writeOutput } from "./output.ts";
 import { renderTable } from "./table.ts";
 
@@ -47,16 +48,8 @@ Examples:
 `;
 
 export function addBench(program: Command): void {
-  const command = program
-    .command("bench")
-    .description("Measure a running server")
-    .helpGroup(GROUP_SERVER)
-    .addOption(option("--url <url>", "the server", serverUrl, "ws://127.0.0.1:8080").env("FLUXIONDB_URL"))
-    .addOption(
-      option("--api-key <key>", "a key that may read, write and delete", nonEmptyText).env(
-        "FLUXIONDB_API_KEY",
-      ),
-    )
+  const command = program.command("bench").description("Measure a running server").helpGroup(GROUP_SERVER);
+  addServerOptions(command)
     .addOption(option("--records <number>", "records to write", integerIn({ min: 1, max: 1e9 }), "1000000"))
     .addOption(
       option("--documents <number>", "documents they belong to", integerIn({ min: 1, max: 1e7 }), "1000"),
@@ -155,15 +148,14 @@ async function failing<Value>(work: Promise<Value>): Promise<Value> {
 
 function readOptions(command: Command): BenchOptions {
   const values = command.opts();
-  if (values.apiKey === undefined) throw usageError("Give a key with --api-key (FLUXIONDB_API_KEY)");
   if (values.documents > values.records) throw usageError("--documents: expected no more than --records");
   if (values.collections > values.documents)
     throw usageError("--collections: expected no more than --documents");
   if (values.pid !== undefined && process.platform !== "linux")
     throw usageError("--pid: works on Linux only");
   return {
-    url: values.url,
-    apiKey: values.apiKey,
+    url: webSocketUrl(readUrl(command)),
+    apiKey: readApiKey(command),
     records: values.records,
     documents: values.documents,
     collections: values.collections,
@@ -190,11 +182,11 @@ function option<Value>(
   return made;
 }
 
-const serverUrl: ValueReader<URL> = (text, source) => {
-  const url = URL.parse(text);
-  if (url?.protocol === "ws:" || url?.protocol === "wss:") return url;
-  throw usageError(`${source}: expected an address such as ws://127.0.0.1:8080, got "${text}"`);
-};
+function webSocketUrl(url: URL): URL {
+  const address = new URL(url);
+  address.protocol = url.protocol.replace("http", "ws");
+  return address;
+}
 
 const workloadNames: ValueReader<readonly WorkloadName[]> = (text, source) =>
   text.split(",").map((name) => oneOf(WORKLOAD_NAMES)(name.trim(), source));

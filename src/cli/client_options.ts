@@ -23,13 +23,9 @@ const TIMEOUT_SECONDS = { min: 0.001, max: 86_400 };
 /** An earlier one wins over a later one. */
 const KEY_VARIABLES = ["FLUXIONDB_API_KEY", "FLUXIONDB_APIKEY"] as const;
 
-/** Adds the options to a command; `openClient` reads them again. */
+/** Adds the options to a command; `withClient` reads them again. */
 export function addClientOptions(command: Command): Command {
-  return command
-    .addOption(group(new Option("--url <url>", `the server (FLUXIONDB_URL, or ${URL_DEFAULT})`)))
-    .addOption(group(new Option("--api-key <key>", "an API key (FLUXIONDB_API_KEY); beware: `ps` shows it")))
-    .addOption(new Option("--apikey <key>", "the same").hideHelp())
-    .addOption(group(new Option("--api-key-file <file>", "a file that holds the API key")))
+  return addServerOptions(command)
     .addOption(group(new Option("--name <text>", "how `clients` shows this one to others")))
     .addOption(
       group(new Option("--timeout <seconds>", "how long to wait for a reply"))
@@ -37,6 +33,15 @@ export function addClientOptions(command: Command): Command {
         .default(30_000, "30"),
     )
     .addOption(group(new Option("--json", "JSON on a terminal too")));
+}
+
+/** Which server, and with which key. */
+export function addServerOptions(command: Command): Command {
+  return command
+    .addOption(group(new Option("--url <url>", `the server (FLUXIONDB_URL, or ${URL_DEFAULT})`)))
+    .addOption(group(new Option("--api-key <key>", "an API key (FLUXIONDB_API_KEY); beware: `ps` shows it")))
+    .addOption(new Option("--apikey <key>", "the same").hideHelp())
+    .addOption(group(new Option("--api-key-file <file>", "a file that holds the API key")));
 }
 
 const group = (option: Option): Option => option.helpGroup("Connection and output:");
@@ -107,7 +112,7 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<void>
 function readClientOptions(command: Command): ClientOptions {
   const values = command.opts();
   return {
-    url: readUrl(values.url ?? (process.env.FLUXIONDB_URL || URL_DEFAULT)),
+    url: readUrl(command),
     apiKey: readApiKey(command),
     name: values.name,
     timeoutMs: values.timeout,
@@ -115,13 +120,15 @@ function readClientOptions(command: Command): ClientOptions {
 }
 
 /** Kindly: `db:8080` and `http://…` mean what they can only mean. */
-function readUrl(text: string): URL {
+export function readUrl(command: Command): URL {
+  const text: string = command.opts().url ?? (process.env.FLUXIONDB_URL || URL_DEFAULT);
   const url = URL.parse(text.includes("://") ? text : `ws://${text}`);
   if (url !== null && /^(wss?|https?):$/.test(url.protocol)) return url;
   throw usageError(`--url: expected an address such as ${URL_DEFAULT}, got ${JSON.stringify(text)}`);
 }
 
-function readApiKey(command: Command): string {
+/** @throws CommandError when there is none */
+export function readApiKey(command: Command): string {
   const key = givenApiKey(command);
   if (key) return key;
   throw usageError(

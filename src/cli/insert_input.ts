@@ -90,7 +90,9 @@ async function* readNdjson(stream: Readable): AsyncGenerator<Source> {
 }
 
 async function* readCsv(stream: Readable, fields: InputFields): AsyncGenerator<Source> {
-  const parser = stream.pipe(parse({ bom: true, columns: true, info: true, skip_empty_lines: true }));
+  const parser = stream.pipe(
+    parse({ bom: true, record_delimiter: ["\r\n", "\n"], columns: true, info: true, skip_empty_lines: true }),
+  );
   stream.on("error", (error) => parser.destroy(error));
   try {
     for await (const { record, info } of parser) {

@@ -73,9 +73,9 @@ function readIso(text: string): bigint | undefined {
   const [, date, minutes = "00:00", seconds = "00", fraction = "", zone = "Z"] = ISO.exec(text) ?? [];
   if (date === undefined) return undefined;
   const ms = Date.parse(`${date}T${minutes}:${seconds}${completeZone(zone)}`);
+  if (Number.isNaN(ms)) return undefined;
   // The 30th of February would be taken for one in March.
-  const isDay = new Date(`${date}T00:00:00Z`).toISOString().startsWith(date);
-  if (Number.isNaN(ms) || !isDay) return undefined;
+  if (!new Date(`${date}T00:00:00Z`).toISOString().startsWith(date)) return undefined;
   return BigInt(ms) * NANOSECONDS_IN_MS + BigInt(fraction.padEnd(9, "0"));
 }
 

@@ -77,12 +77,12 @@ test("bench explains what keeps it from measuring", async () => {
 
 test.each([
   [
-    ["--api-key", "k", "--url", "http://x"],
-    '--url: expected an address such as ws://127.0.0.1:8080, got "http://x"',
+    ["--api-key", "k", "--url", "ftp://x"],
+    '--url: expected an address such as ws://127.0.0.1:8080, got "ftp://x"',
   ],
   [["--api-key", "k", "--only", "nonsense"], "--only: expected ins_batch100, "],
   [["--api-key", "k", "--records", "5"], "--documents: expected no more than --records"],
-  [[], "Give a key with --api-key (FLUXIONDB_API_KEY)"],
+  [[], "Give an API key: --api-key-file FILE"],
 ])("bench refuses %p", async (args, message) => {
   const { exitCode, stderr } = await runProgram(["bench", ...args]);
   expect(stderr).toContain(message);

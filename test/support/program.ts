@@ -22,12 +22,12 @@ export type Outcome = { readonly exitCode: number; readonly stdout: string; read
 /** Runs a command that ends by itself. */
 export async function runProgram(
   args: readonly string[],
-  { env = {}, cwd = ROOT }: { env?: Environment; cwd?: string } = {},
+  { env = {}, cwd = ROOT, input }: { env?: Environment; cwd?: string; input?: string } = {},
 ): Promise<Outcome> {
   await using child = Bun.spawn([...PROGRAM, ...args], {
     cwd,
     env: environmentWith(env),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input === undefined ? "ignore" : Buffer.from(input), "pipe", "pipe"],
     killSignal: "SIGKILL",
   });
   const [exitCode, stdout, stderr] = await Promise.all([
