@@ -124,19 +124,15 @@ async function send(
   const window = new SendWindow(client, { signal });
   const timer = setInterval(() => window.flush(), FLUSH_MS);
   // Waiting for a slow pipe is not to outlast Ctrl-C.
-  const interrupted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  interrupted.catch(() => {});
-  const lines = input[Symbol.asyncIterator]();
+  signal.addEventListener("abort", () => process.stdin.destroy(), { once: true });
   try {
-    for (;;) {
-      const { value, done } = await Promise.race([lines.next(), interrupted]);
-      if (done) break;
-      if ("problem" in value) bad.add(value);
-      else if (window.add({ collection, ...value.record })) await window.room();
+    for await (const each of input) {
+      signal.throwIfAborted();
+      if ("problem" in each) bad.add(each);
+      else if (window.add({ collection, ...each.record })) await window.room();
       bar.update({ part: undefined, count: window.records, unit: "records" });
     }
+    signal.throwIfAborted();
     await window.finish();
     return window.records;
   } catch (cause) {

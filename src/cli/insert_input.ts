@@ -1,7 +1,6 @@
 /**
  * Records from standard input: NDJSON or CSV, line by line, with the number of the line for whatever is wrong with one.
  */
-import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { parse } from "csv-parse";
 import {
@@ -14,7 +13,8 @@ import {
 } from "../archive/record_line.ts";
 import type { Timestamp } from "../client/types.ts";
 import { parseJson, rawNumber } from "../protocol/json.ts";
-import { CommandError } from "./command_error.ts";
+import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { CommandError, usageError } from "./command_error.ts";
 import { type Clock, readTime } from "./time_value.ts";
 
 export const INPUT_FORMATS = ["ndjson", "csv"] as const;
@@ -41,7 +41,8 @@ type Source = { readonly line: number; readonly read: () => Row };
 
 /** A JSON number, which a cell of CSV then is, digit for digit. */
 const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
-const BYTE_ORDER_MARK = /^\ufeff/;
+/** Escapes take more room than what they stand for, though hardly twice as much. */
+const LINE_LENGTH_MAX = 2 * FRAME_BYTES_MAX;
 
 /** `format` undefined: JSON when it begins with a brace. */
 export async function* readInput(
@@ -80,13 +81,26 @@ async function* chained(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Asy
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }
 
+/** Not by `readline`, which reads ahead of who takes its lines: all of a large file would be in memory. */
 async function* readNdjson(stream: Readable): AsyncGenerator<Source> {
+  // It passes over a mark of UTF-8 at the beginning.
+  const decoder = new TextDecoder();
+  let rest = "";
   let line = 0;
-  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
-    line++;
-    const clean = line === 1 ? text.replace(BYTE_ORDER_MARK, "") : text;
-    if (clean.trim() !== "") yield { line, read: () => parseObject(clean, parseJson) };
+  for await (const chunk of stream) {
+    const texts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = texts.pop() as string;
+    for (const text of texts) {
+      line++;
+      if (text.trim() !== "") yield { line, read: () => parseObject(text, parseJson) };
+    }
+    if (rest.length > LINE_LENGTH_MAX) {
+      const limit = `${LINE_LENGTH_MAX / 2 ** 20} MiB`;
+      throw usageError(`standard input, line ${line + 1}: expected at most ${limit}, got a longer line`);
+    }
   }
+  const last = rest + decoder.decode();
+  if (last.trim() !== "") yield { line: line + 1, read: () => parseObject(last, parseJson) };
 }
 
 async function* readCsv(stream: Readable, fields: InputFields): AsyncGenerator<Source> {

@@ -29,6 +29,8 @@ export type LocalServerOptions = {
 const KEY_BYTES = 20;
 /** Data is saved when the command ends, and meanwhile now and then. */
 const FLUSH_INTERVAL_MS = 15_000;
+/** Of a tool; what does not fit is on the disk. */
+const MEMORY_BYTES_MAX = 512 * 1024 * 1024;
 const CATALOG_FILE = "catalog.db";
 
 /** @throws CommandError, StorageError */
@@ -49,7 +51,7 @@ export async function withLocalServer(
     // What is not saved at the end was not acknowledged: there is no need for a journal.
     durability: "interval",
     flushIntervalMs: FLUSH_INTERVAL_MS,
-    memoryBytesMax: machineMemoryLimit(),
+    memoryBytesMax: Math.min(machineMemoryLimit(), MEMORY_BYTES_MAX),
     frameBytesMax: FRAME_BYTES_MAX,
     replyBytesMax: REPLY_BYTES_MAX,
   } as const;
