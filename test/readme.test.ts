@@ -2,7 +2,7 @@
  * The README against the tables it is made from. A failure prints the block as it should be, to be pasted.
  */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeSize } from "../src/cli/option_value.ts";
 import { ERRORS } from "../src/protocol/errors.ts";
@@ -87,5 +87,17 @@ describe("README.md", () => {
     expect(names).toContain("--durability");
     expect(names).toContain("FLUXIONDB_MAX_REPLY");
     for (const name of names) expect(README).toContain(`\`${name}\``);
+  });
+
+  test("has every command, and leads to files that are there", async () => {
+    const { stdout } = await runProgram(["--help"]);
+    const names = [...stdout.matchAll(/^ {2}([a-z]+(?:-[a-z]+)*)(?: [[<].*)? {2,}[A-Z]/gm)].map(
+      ([, name]) => name,
+    );
+    expect(names.length).toBeGreaterThan(20);
+    for (const name of names) expect(README).toMatch(new RegExp(`\`${name}[ \`]`));
+    for (const [, path] of README.matchAll(/\]\(((?:src|test|scripts)\/[^)]+)\)/g)) {
+      expect({ path, isThere: existsSync(join(ROOT, path as string)) }).toEqual({ path, isThere: true });
+    }
   });
 });
