@@ -137,7 +137,13 @@ async function runImport(command: Command): Promise<void> {
         signal,
         onProgress: (progress) => bars.update(progress),
       }),
-    ).finally(() => bars.clear());
+    ).catch((error: unknown) => {
+      bars.clear();
+      if (bars.stored > 0)
+        writeNote(`Records stored so far: ${bars.stored}. The same command goes on from there\n`);
+      throw error;
+    });
+    bars.clear();
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
     if (dryRun === true && isNoteTerminal()) writeNote("Nothing was sent: this is what would have been\n");
     const head = ["collection", "documents", "records", "key-values", "folder"];
@@ -157,6 +163,8 @@ async function runImport(command: Command): Promise<void> {
 class ImportBars {
   #phase: ImportProgress["phase"] | undefined;
   #bar: ProgressBar | undefined;
+  /** Records that were sent and acknowledged. */
+  stored = 0;
 
   update({ phase, records, bytes, totalBytes }: ImportProgress): void {
     if (phase !== this.#phase) {
@@ -164,6 +172,7 @@ class ImportBars {
       this.#phase = phase;
       this.#bar = new ProgressBar({ title: phase === "checking" ? "Checking" : "Importing" });
     }
+    if (phase === "sending") this.stored = records;
     const part = totalBytes > 0 ? bytes / totalBytes : undefined;
     this.#bar?.update({ part, count: records, unit: "records" });
   }

@@ -2,6 +2,7 @@
  * The commands in a pipe, as scripts use them.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { PROGRAM, runProgram } from "../support/program.ts";
 import { CommandWorld } from "./command_world.ts";
@@ -291,6 +292,19 @@ describe("export and import", () => {
       stderr: 'fluxiondb: There is no collection "none"\n',
     });
   });
+});
+
+test("an import that the server cannot take says how far it came", async () => {
+  await using small = await CommandWorld.open(["--memory-limit", "16MiB"]);
+  const lines = Array.from({ length: 3000 }, (_, ts) =>
+    record(ts, "d", randomBytes(6000).toString("base64")),
+  );
+  await Bun.write(small.folder.join("in", "c", "d.jsonl"), lines);
+  const { exitCode, stdout, stderr } = await small.run(`import --all --in-dir ${small.folder.join("in")}`);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+  expect(stderr).toMatch(
+    /^Records stored so far: [1-9]\d*\. The same command goes on from there\nfluxiondb: .*memory/,
+  );
 });
 
 describe("every command", () => {
