@@ -33,6 +33,9 @@ export type LinkOptions = {
 const POLICY_VIOLATION = 1008;
 const MESSAGE_TOO_BIG = 1009;
 const NORMAL_CLOSURE = 1000;
+const ABNORMAL_CLOSURE = 1006;
+/** How long after an error its close event may take. */
+const CLOSE_WAIT_MS = 100;
 /** How long the server's reason for a refusal is asked for. */
 const DIAGNOSIS_MS = 3000;
 
@@ -42,6 +45,8 @@ export class Link {
   readonly #address: URL;
   #isReady = false;
   #isEnded = false;
+  /** The socket has ended, and why is being found out. */
+  #isClosing = false;
   /** What the socket or the server complained about before the end. */
   #complaint = "";
 
@@ -55,6 +60,8 @@ export class Link {
     this.#socket.onmessage = ({ data }) => this.#take(String(data));
     this.#socket.onerror = ({ message }) => {
       this.#complaint ||= message ?? "";
+      // In Node.js 22 a handshake that is refused has no close event behind it.
+      setTimeout(() => void this.#close(ABNORMAL_CLOSURE, ""), CLOSE_WAIT_MS);
     };
     this.#socket.onclose = ({ code, reason }) => void this.#close(code, reason);
   }
@@ -91,7 +98,8 @@ export class Link {
   }
 
   async #close(code: number, reason: string): Promise<void> {
-    if (this.#isEnded) return;
+    if (this.#isEnded || this.#isClosing) return;
+    this.#isClosing = true;
     const wasReady = this.#isReady;
     const [errorCode, text] = wasReady ? this.#lossReason(code, reason) : await this.#failureReason();
     // Ended by this side while the server was asked.
