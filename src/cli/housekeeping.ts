@@ -22,10 +22,16 @@ export class Housekeeping {
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #checkpoint: Promise<void> | undefined;
   #isStopped = false;
+  #failure: string | undefined;
   #lastCheckpoint: { readonly endedAtMs: number; readonly tookMs: number } | undefined;
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+  }
+
+  /** Why the last checkpoint failed, if it did. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** The last checkpoint that ended well, by performance.now(). */
@@ -67,9 +73,11 @@ export class Housekeeping {
       const saved = await database.checkpoint();
       const endedAtMs = performance.now();
       const ms = Math.round(endedAtMs - startedAtMs);
+      this.#failure = undefined;
       this.#lastCheckpoint = { endedAtMs, tookMs: ms };
       if (saved.collections > 0) log.debug("Checkpoint", { ...saved, ms });
     } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
       log.error("The checkpoint failed, the next interval tries again", { error: describeError(error) });
     }
   }

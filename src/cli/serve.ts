@@ -63,9 +63,10 @@ async function serve(options: ServeOptions): Promise<void> {
       announceKey(secretKey);
       return secretKey.text;
     },
-    async use({ port, counts, loadedMs }) {
+    async use({ port, opsPort, counts, loadedMs }) {
       const { collections, documents, records } = counts;
-      const ready = { port, collections, documents, records };
+      const ready = { port, ...(opsPort !== undefined && { opsPort }), collections, documents, records };
+      if (opsPort !== undefined) log.info("Listening for operations", { port: opsPort });
       log.ready(describeReady({ ...options, port, counts, loadedMs }), ready);
       log.info("Stopping", { signal: await stopSignal.received() });
     },

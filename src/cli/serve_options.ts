@@ -28,6 +28,8 @@ export type ServeOptions = {
   readonly durability: Durability;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Where metrics are for everyone who gets there. */
+  readonly opsPort: number | undefined;
   readonly frameBytesMax: number;
   readonly replyBytesMax: number;
   readonly memoryBytesMax: number;
@@ -61,6 +63,13 @@ export function addServeOptions(command: Command): Command {
     .addOption(
       option("--durability <mode>", `${DURABILITIES.join("|")}, see below`, oneOf(DURABILITIES), "everysec"),
     )
+    .addOption(
+      option(
+        "--ops-port <number>",
+        "another port, with /healthz, /readyz and /metrics only",
+        integerIn(PORTS),
+      ),
+    )
     .addOption(option("--log-level <level>", `${LOG_LEVELS.join("|")}`, oneOf(LOG_LEVELS), "info"))
     .addOption(option("--log-format <format>", `${LOG_FORMATS.join("|")}`, oneOf(LOG_FORMATS), "text"))
     .addOption(
@@ -92,6 +101,7 @@ export function readServeOptions(command: Command): ServeOptions {
     durability: values.durability,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
+    opsPort: values.opsPort,
     frameBytesMax: values.maxFrame,
     replyBytesMax: values.maxReply,
     memoryBytesMax: values.memoryLimit ?? machineMemoryLimit(),

@@ -20,7 +20,7 @@ export type InstanceOptions = Pick<
   ServeOptions,
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
-  Partial<Pick<ServeOptions, "frameBytesMax" | "replyBytesMax">>;
+  Partial<Pick<ServeOptions, "frameBytesMax" | "replyBytesMax" | "opsPort">>;
 
 export type InstanceParts = {
   readonly log: Log;
@@ -32,6 +32,7 @@ export type InstanceParts = {
 
 export type ReadyServer = {
   readonly port: number;
+  readonly opsPort: number | undefined;
   readonly counts: DatabaseCounts;
   readonly loadedMs: number;
 };
@@ -50,22 +51,35 @@ export async function runServer(
     // Before the data is loaded: if that fails, its owner has seen the key all the same.
     const masterKey = secretKey();
     const database = new MemoryDatabase({ ...storage, ...options });
-    const loadingFromMs = performance.now();
-    const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
-    await database.load().finally(() => clearInterval(progress));
-    isLoaded = true;
-    const loadedMs = performance.now() - loadingFromMs;
     const { data, flushIntervalMs } = options;
     const stored = storage.storage?.apiKeys() ?? [];
     const apiKeys = new ApiKeys({ secretKey: masterKey, stored, ...storage });
     const housekeeping = new Housekeeping({ database, log, flushIntervalMs, isSaved: data !== undefined });
     const status = statusOf({ options, startedAtMs, database, housekeeping, ...storage });
-    const server = listen(options, { database, apiKeys, log, status });
-    housekeeping.start();
+    const notReady = (): string | undefined => database.failure ?? housekeeping.failure;
+    const loaded = Promise.withResolvers<void>();
+    // Before the data is there: clients wait instead of being refused, and `/readyz` says why.
+    const parts = { database, apiKeys, log, status, notReady, loaded: loaded.promise };
+    const server = listen(options, parts);
+    try {
+      const loadingFromMs = performance.now();
+      const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
+      await database.load().finally(() => clearInterval(progress));
+      isLoaded = true;
+      const loadedMs = performance.now() - loadingFromMs;
+      housekeeping.start();
+      const { port, opsPort } = server;
+      const ready = { port, opsPort, counts: database.counts(), loadedMs };
+      // Whoever waited is let in after this.
+      loaded.resolve();
 
-    await use({ port: server.port, counts: database.counts(), loadedMs });
-
-    await server.stop();
+      await use(ready);
+    } catch (error) {
+      loaded.reject(error);
+      throw error;
+    } finally {
+      await server.stop();
+    }
     await housekeeping.stop();
     await database.close();
   } finally {
@@ -112,7 +126,10 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
   };
 }
 
-type ServerParts = Pick<Parameters<typeof startServer>[0], "database" | "apiKeys" | "log" | "status">;
+type ServerParts = Pick<
+  Parameters<typeof startServer>[0],
+  "database" | "apiKeys" | "log" | "status" | "notReady" | "loaded"
+>;
 
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {
   try {

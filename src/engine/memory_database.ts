@@ -134,6 +134,11 @@ export class MemoryDatabase implements Database {
     if (storage.hasJournal) this.#journal = new Journal(storage);
   }
 
+  /** Why writes are refused now: what the disk says. */
+  get failure(): string | undefined {
+    return this.#journal?.failure?.message;
+  }
+
   counts(): DatabaseCounts {
     const counts = { collections: this.#collections.size, documents: 0, records: 0, keyValues: 0 };
     for (const collection of this.#collections.sorted()) {

@@ -10,10 +10,12 @@ import type { Connection, Frame } from "./connection.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
 import { type Context, HANDLERS } from "./handlers.ts";
+import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
 
 export type DispatchOptions = Omit<Context, "batch"> & {
+  readonly metrics: Metrics;
   readonly replyBytesMax: number;
   /** Requests that take this long or longer are logged. */
   readonly slowRequestMs: number;
@@ -27,6 +29,8 @@ const CLOSE_POLICY = 1008;
 /** What these cost depends on nothing but the length of their frame. */
 const UNTIMED: ReadonlySet<MessageType> = new Set(["ins", "sval", "gval"]);
 const UNTIMED_LENGTH_MAX = 64 * 1024;
+/** Of small ones the clock is looked at for one in so many. */
+const UNTIMED_RUN = 64;
 /** For the log: a frame without a known type, or a commit, which is of many frames. */
 const UNKNOWN_TYPE = "?";
 const DISK_FAILURE_LOG_MS = 1000;
@@ -42,6 +46,7 @@ export class Dispatch {
   #type: MessageType | undefined;
   /** When its handling began; only of a frame that may take long. */
   #startedAtMs: number | undefined;
+  #untimed = 0;
   #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatchOptions) {
@@ -59,7 +64,9 @@ export class Dispatch {
       connection.closeAfterReplies(CLOSE_UNSUPPORTED, "Binary frames are not supported");
       return;
     }
-    this.#startedAtMs = frame.length > UNTIMED_LENGTH_MAX ? this.#options.nowMs() : undefined;
+    this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
+    const isTimed = frame.length > UNTIMED_LENGTH_MAX || this.#untimed === 0;
+    this.#startedAtMs = isTimed ? this.#options.nowMs() : undefined;
     this.#id = undefined;
     this.#type = undefined;
     let reply: string | undefined;
@@ -70,6 +77,7 @@ export class Dispatch {
     }
     if (reply !== undefined) connection.reply(reply);
     if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, "Bad frame");
+    if (this.#type !== undefined) this.#options.metrics.request(this.#type);
     if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, this.#type, this.#startedAtMs);
   }
 
@@ -113,8 +121,11 @@ export class Dispatch {
     if (result === undefined) return okReply(id);
     if (typeof result === "string") return this.#answer(id, type, result);
     if (MESSAGES[type].reply === "ok") connection.replyAfter(result as Promise<void>, id, frameLength);
-    else
+    else {
+      // It is timed to its end.
+      this.#startedAtMs = undefined;
       connection.replyWith(this.#promisedAnswer(connection, { id, type, answer: result as Promise<string> }));
+    }
     return undefined;
   }
 
@@ -152,9 +163,11 @@ export class Dispatch {
   /** What a client is told of whatever failed; a bug is logged. */
   #toDatabaseError(error: unknown, type: MessageType | undefined): DatabaseError {
     if (error instanceof DatabaseError) {
+      this.#options.metrics.failure(type, error.code);
       if (error.code === "storage_failed") this.#logDiskFailure(error.message);
       return error;
     }
+    this.#options.metrics.failure(type, "internal");
     this.#options.log.bug(error, { type: type ?? UNKNOWN_TYPE });
     return new DatabaseError("internal", INTERNAL_ERROR_TEXT);
   }
@@ -168,8 +181,9 @@ export class Dispatch {
   }
 
   #logIfSlow({ ip, name }: Connection, type: MessageType | undefined, startedAtMs: number): void {
-    const { nowMs, slowRequestMs, log } = this.#options;
+    const { nowMs, slowRequestMs, log, metrics } = this.#options;
     const ms = nowMs() - startedAtMs;
+    metrics.duration(type, ms);
     if (ms >= slowRequestMs) log.slowRequest({ ip, name, type: type ?? UNKNOWN_TYPE, ms });
   }
 }

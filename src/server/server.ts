@@ -15,6 +15,9 @@ import { Connection, type ConnectionEvents, type Frame, type Socket } from "./co
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
 import { readLogin } from "./login.ts";
+import { LoopDelay } from "./loop_delay.ts";
+import { Metrics } from "./metrics.ts";
+import { answerOperations, type OperationsOptions } from "./operations.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
 
@@ -32,12 +35,19 @@ export type ServerOptions = {
   readonly frameBytesMax?: number;
   readonly replyBytesMax?: number;
   readonly idleTimeoutSeconds?: number;
+  /** Until it resolves, whoever wants to connect waits; without, there is nothing to wait for. */
+  readonly loaded?: Promise<unknown>;
+  /** Why the database cannot be used now, beside what is known here. */
+  readonly notReady?: () => string | undefined;
+  /** Where metrics need no API key. */
+  readonly opsPort?: number | undefined;
   readonly slowRequestMs?: number;
 };
 
 export type RunningServer = {
   readonly host: string;
   readonly port: number;
+  readonly opsPort: number | undefined;
   readonly connectionCount: number;
   /** Takes no more connections, answers what came in, and closes. */
   stop(): Promise<void>;
@@ -48,6 +58,9 @@ type Parts = {
   readonly options: ServerOptions;
   readonly connections: Connections;
   readonly events: ConnectionEvents;
+  readonly metrics: Metrics;
+  readonly operations: OperationsOptions;
+  isLoaded: boolean;
   isStopping: boolean;
 };
 
@@ -68,9 +81,11 @@ const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 export function startServer(options: ServerOptions): RunningServer {
   const { host, port, log } = options;
   const connections = new Connections();
+  const metrics = new Metrics();
   const dispatch = new Dispatch({
     ...options,
     connections,
+    metrics,
     replyBytesMax: options.replyBytesMax ?? REPLY_BYTES_MAX,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
   });
@@ -79,28 +94,91 @@ export function startServer(options: ServerOptions): RunningServer {
     toDatabaseError: dispatch.commitFailure,
     dropped: ({ ip }) => log.bug(new Error(`A reply to ${ip} was dropped`), { type: "send" }),
   };
-  const parts: Parts = { options, connections, events, isStopping: false };
+  const parts: Parts = {
+    options,
+    connections,
+    events,
+    metrics,
+    operations: {
+      metrics,
+      status: async () => ({ ...(await options.status()), connections: connections.size }),
+      notReady: () => notReady(parts),
+    },
+    isLoaded: options.loaded === undefined,
+    isStopping: false,
+  };
+  // Who waits is told by `stop` when loading fails.
+  options.loaded?.then(
+    () => {
+      parts.isLoaded = true;
+    },
+    () => {},
+  );
   const server: Server<Connection> = Bun.serve({
     hostname: host,
     port,
     development: false,
     // Without `development` Bun shares the port with whoever asks; two servers on one would each get half the clients.
     reusePort: false,
-    fetch: (request, self) => upgrade(parts, request, self),
+    fetch: (request, self) => answer(parts, request, self),
     error(error) {
       log.bug(error, { type: "upgrade" });
       return new Response("Internal error\n", { status: 500 });
     },
     websocket: socketHandlers(parts),
   });
+  const operations = options.opsPort === undefined ? undefined : serveOperations(parts, options.opsPort);
+  const loopDelay = new LoopDelay(metrics, options.nowMs);
   return {
     host,
     port: server.port ?? port,
+    opsPort: operations?.port,
     get connectionCount() {
       return connections.size;
     },
-    stop: () => stop(parts, server),
+    async stop() {
+      await stop(parts, server);
+      loopDelay.stop();
+      await operations?.stop(true);
+    },
   };
+}
+
+/** Why nobody should be sent here. */
+function notReady({ options, isLoaded, isStopping }: Parts): string | undefined {
+  if (isStopping) return "The server is stopping";
+  return isLoaded ? options.notReady?.() : "The server is loading its data";
+}
+
+function serveOperations(parts: Parts, port: number): Server<unknown> {
+  return Bun.serve({
+    hostname: parts.options.host,
+    port,
+    development: false,
+    reusePort: false,
+    fetch: (request) =>
+      answerOperations(request, parts.operations) ?? new Response("Not found\n", { status: 404 }),
+  });
+}
+
+function answer(
+  parts: Parts,
+  request: Request,
+  server: Server<Connection>,
+): Response | undefined | Promise<Response | undefined> {
+  const { options, operations } = parts;
+  const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  if (!isWebSocket) {
+    const operation = answerOperations(request, { ...operations, apiKeys: options.apiKeys });
+    if (operation !== undefined) return operation;
+  }
+  if (parts.isLoaded || options.loaded === undefined) return upgrade(parts, request, server);
+  // A client waits for the server's first frame anyway. Bun would give up on it after 10 s.
+  server.timeout(request, 0);
+  return options.loaded.then(
+    () => upgrade(parts, request, server),
+    () => new Response("The server could not load its data\n", { status: 503 }),
+  );
 }
 
 function upgrade(parts: Parts, request: Request, server: Server<Connection>): Response | undefined {
@@ -113,6 +191,7 @@ function upgrade(parts: Parts, request: Request, server: Server<Connection>): Re
   const login = readLogin(request, options.apiKeys);
   if (typeof login === "string") {
     options.log.rejected({ ip, reason: login });
+    parts.metrics.refused();
     return new Response(login, { status: 401, headers: ANY_ORIGIN });
   }
   if (!isWebSocket) return upgradeRequired(options, server);
@@ -130,7 +209,7 @@ function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>):
   });
 }
 
-function socketHandlers({ options, connections }: Parts): Bun.WebSocketHandler<Connection> {
+function socketHandlers({ options, connections, metrics }: Parts): Bun.WebSocketHandler<Connection> {
   const { log, nowMs } = options;
   return {
     data: {} as Connection,
@@ -146,6 +225,7 @@ function socketHandlers({ options, connections }: Parts): Bun.WebSocketHandler<C
       const connection = socket.data;
       connection.opened(socket);
       connections.add(connection);
+      metrics.connected();
       connection.reply(READY);
       log.connected({ ip: connection.ip, name: connection.name });
     },

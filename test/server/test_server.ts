@@ -59,6 +59,10 @@ export class TestServer implements AsyncDisposable {
     return this.#server.port;
   }
 
+  get opsPort(): number | undefined {
+    return this.#server.opsPort;
+  }
+
   get connectionCount(): number {
     return this.#server.connectionCount;
   }

@@ -1,0 +1,54 @@
+/**
+ * HTTP for whoever looks after the server: `/healthz`, `/readyz` and `/metrics`.
+ */
+import type { ApiKeys } from "../engine/api_keys.ts";
+import type { ServerStatus } from "../protocol/server_status.ts";
+import { readLogin } from "./login.ts";
+import type { Metrics } from "./metrics.ts";
+
+export type OperationsOptions = {
+  readonly metrics: Metrics;
+  readonly status: () => Promise<ServerStatus>;
+  /** Why nothing should be sent here; undefined when all is well. */
+  readonly notReady: () => string | undefined;
+  /** Without, metrics are for everyone who gets here. */
+  readonly apiKeys?: ApiKeys;
+};
+
+const PATHS = ["/healthz", "/readyz", "/metrics"];
+const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Undefined for a path that is none of these. */
+export function answerOperations(
+  request: Request,
+  options: OperationsOptions,
+): Response | Promise<Response> | undefined {
+  const path = pathOf(request.url);
+  if (!PATHS.includes(path)) return undefined;
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return text("GET or HEAD, please", 405, { allow: "GET, HEAD" });
+  }
+  if (path === "/healthz") return text("ok", 200);
+  if (path === "/readyz") return readiness(options.notReady());
+  const { apiKeys } = options;
+  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys);
+  if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
+  return options
+    .status()
+    .then((status) => text(options.metrics.render(status).trimEnd(), 200, { "content-type": METRICS_TYPE }));
+}
+
+const readiness = (reason: string | undefined): Response =>
+  reason === undefined ? text("ready", 200) : text(reason, 503, { "retry-after": "1" });
+
+function text(body: string, status: number, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(`${body}\n`, { status, headers: { "cache-control": "no-store", ...headers } });
+}
+
+/** Not by URL: a request's target can be anything. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return "/";
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
