@@ -10,6 +10,8 @@ export type Ready = {
   readonly host: string;
   readonly port: number;
   readonly data: string | undefined;
+  /** With any, clients connect to wss://. */
+  readonly tlsFiles?: unknown;
   readonly durability: Durability;
   readonly counts: { readonly collections: number; readonly documents: number; readonly records: number };
   readonly loadedMs: number;
@@ -17,8 +19,9 @@ export type Ready = {
 
 const NUMBER = new Intl.NumberFormat("en-US");
 
-export function describeReady({ host, port, data, durability, counts, loadedMs }: Ready): string {
-  const address = `Ready: ws://${host.includes(":") ? `[${host}]` : host}:${port}`;
+export function describeReady({ host, port, tlsFiles, data, durability, counts, loadedMs }: Ready): string {
+  const protocol = tlsFiles === undefined ? "ws" : "wss";
+  const address = `Ready: ${protocol}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   if (data === undefined) return `${address}, in memory only: nothing is saved`;
   return [
     address,

@@ -2,14 +2,16 @@
  * `fluxiondb serve`: a server that runs until a signal ends it.
  */
 import type { Command } from "commander";
+import { CommandError } from "./command_error.ts";
 import { GROUP_SERVER } from "./command_group.ts";
-import { Log } from "./log.ts";
+import { describeError, Log } from "./log.ts";
 import { writeNote } from "./output.ts";
 import { describeReady } from "./ready_line.ts";
 import { announceKey, FILE_MASK, givenSecretKey, ownSecretKey } from "./secret_key.ts";
 import { addServeOptions, readServeOptions, type ServeOptions } from "./serve_options.ts";
-import { runServer } from "./server_instance.ts";
+import { type ReadyServer, runServer } from "./server_instance.ts";
 import { StopSignal } from "./stop_signal.ts";
+import { validUntil } from "./tls_files.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 const HELP = `
@@ -37,7 +39,8 @@ Examples:
   FLUXIONDB_DATA=./data fluxiondb serve --durability always
   FLUXIONDB_SECRET_KEY=change-me fluxiondb serve --max-frame 32MiB --log-format json
 
-Signals: SIGTERM and SIGINT (Ctrl-C) stop the server after all is saved, a second one stops it at once.
+Signals: SIGTERM and SIGINT (Ctrl-C) stop the server after all is saved, a second one stops it at once. SIGHUP reads
+the certificate again.
 `;
 
 export function addServe(program: Command): void {
@@ -63,13 +66,26 @@ async function serve(options: ServeOptions): Promise<void> {
       announceKey(secretKey);
       return secretKey.text;
     },
-    async use({ port, opsPort, counts, loadedMs }) {
+    async use({ port, opsPort, counts, loadedMs, reloadTls }) {
       const { collections, documents, records } = counts;
       const ready = { port, ...(opsPort !== undefined && { opsPort }), collections, documents, records };
       if (opsPort !== undefined) log.info("Listening for operations", { port: opsPort });
       log.ready(describeReady({ ...options, port, counts, loadedMs }), ready);
+      if (options.tlsFiles !== undefined) stopSignal.onHangUp = () => renewCertificate(log, reloadTls);
       log.info("Stopping", { signal: await stopSignal.received() });
     },
   });
   log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
+}
+
+/** One that cannot be used changes nothing. */
+function renewCertificate(log: Log, reloadTls: ReadyServer["reloadTls"]): void {
+  try {
+    const tls = reloadTls();
+    if (tls !== undefined) log.info("The certificate was read again", { validUntil: validUntil(tls) });
+  } catch (error) {
+    log.error("The certificate could not be read again, the old one stays in use", {
+      error: error instanceof CommandError ? error.message : describeError(error),
+    });
+  }
 }

@@ -3,7 +3,12 @@
  */
 import { totalmem } from "node:os";
 import { type Command, Option } from "commander";
-import { FRAME_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import {
+  CONNECTIONS_MAX,
+  CONNECTIONS_PER_KEY_MAX,
+  FRAME_BYTES_MAX,
+  REPLY_BYTES_MAX,
+} from "../protocol/limits.ts";
 import { DURABILITIES, type Durability } from "../storage/storage.ts";
 import { usageError } from "./command_error.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
@@ -16,6 +21,7 @@ import {
   sizeIn,
   type ValueReader,
 } from "./option_value.ts";
+import type { TlsFiles } from "./tls_files.ts";
 
 export type ServeOptions = {
   readonly port: number;
@@ -28,6 +34,11 @@ export type ServeOptions = {
   readonly durability: Durability;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly tlsFiles: TlsFiles | undefined;
+  /** None: any. */
+  readonly allowedOrigins: readonly string[];
+  readonly connectionsMax: number;
+  readonly connectionsPerKeyMax: number;
   /** Where metrics are for everyone who gets there. */
   readonly opsPort: number | undefined;
   readonly frameBytesMax: number;
@@ -37,6 +48,7 @@ export type ServeOptions = {
 
 const PORTS = { min: 0, max: 65_535 };
 const FLUSH_SECONDS = { min: 0.01, max: 86_400 };
+const CONNECTIONS = { min: 1, max: 1_000_000 };
 const FRAME_BYTES = { min: 2 ** 10, max: 2 ** 28 };
 /** Bun takes a text up to 2 GiB; half of that leaves room for what waits before it. */
 const REPLY_BYTES = { min: 2 ** 10, max: 2 ** 30 };
@@ -62,6 +74,37 @@ export function addServeOptions(command: Command): Command {
     )
     .addOption(
       option("--durability <mode>", `${DURABILITIES.join("|")}, see below`, oneOf(DURABILITIES), "everysec"),
+    )
+    .addOption(
+      option(
+        "--tls-cert <file>",
+        "the certificate, with its chain (PEM); read again on SIGHUP",
+        nonEmptyText,
+      ),
+    )
+    .addOption(option("--tls-key <file>", "its private key (PEM)", nonEmptyText))
+    .addOption(
+      option(
+        "--allow-origin <origins>",
+        "let in pages of these origins only, joined by commas; programs are let in always",
+        origins,
+      ),
+    )
+    .addOption(
+      option(
+        "--max-connections <number>",
+        "most connections",
+        integerIn(CONNECTIONS),
+        String(CONNECTIONS_MAX),
+      ),
+    )
+    .addOption(
+      option(
+        "--max-connections-per-key <number>",
+        "most connections with one API key",
+        integerIn(CONNECTIONS),
+        String(CONNECTIONS_PER_KEY_MAX),
+      ),
     )
     .addOption(
       option(
@@ -101,12 +144,31 @@ export function readServeOptions(command: Command): ServeOptions {
     durability: values.durability,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
+    tlsFiles: readTlsOptions(values),
+    allowedOrigins: values.allowOrigin ?? [],
+    connectionsMax: values.maxConnections,
+    connectionsPerKeyMax: values.maxConnectionsPerKey,
     opsPort: values.opsPort,
     frameBytesMax: values.maxFrame,
     replyBytesMax: values.maxReply,
     memoryBytesMax: values.memoryLimit ?? machineMemoryLimit(),
   };
 }
+
+function readTlsOptions({ tlsCert, tlsKey }: Record<string, string | undefined>): TlsFiles | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert !== undefined && tlsKey !== undefined) return { cert: tlsCert, key: tlsKey };
+  throw usageError("Give both --tls-cert and --tls-key, or neither");
+}
+
+const origins: ValueReader<readonly string[]> = (text, source) =>
+  text.split(",").map((part) => {
+    const origin = part.trim();
+    if (URL.parse(origin)?.origin === origin) return origin;
+    throw usageError(
+      `${source}: expected an origin such as https://example.com, got ${JSON.stringify(origin)}`,
+    );
+  });
 
 /** The default of --memory-limit. */
 export const machineMemoryLimit = (): number =>

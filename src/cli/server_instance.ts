@@ -7,12 +7,13 @@
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-import { type RunningServer, startServer } from "../server/server.ts";
+import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { Log } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
+import { readTlsFiles } from "./tls_files.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 /** What of the options of `serve` a server is made of. */
@@ -20,7 +21,18 @@ export type InstanceOptions = Pick<
   ServeOptions,
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
-  Partial<Pick<ServeOptions, "frameBytesMax" | "replyBytesMax" | "opsPort">>;
+  Partial<
+    Pick<
+      ServeOptions,
+      | "allowedOrigins"
+      | "connectionsMax"
+      | "connectionsPerKeyMax"
+      | "frameBytesMax"
+      | "opsPort"
+      | "replyBytesMax"
+      | "tlsFiles"
+    >
+  >;
 
 export type InstanceParts = {
   readonly log: Log;
@@ -35,6 +47,8 @@ export type ReadyServer = {
   readonly opsPort: number | undefined;
   readonly counts: DatabaseCounts;
   readonly loadedMs: number;
+  /** Reads the certificate's files again, if there are any. @throws CommandError; the old one stays in use then */
+  readonly reloadTls: () => TlsKeyPair | undefined;
 };
 
 /** A start that takes longer says so, again and again. */
@@ -69,7 +83,13 @@ export async function runServer(
       const loadedMs = performance.now() - loadingFromMs;
       housekeeping.start();
       const { port, opsPort } = server;
-      const ready = { port, opsPort, counts: database.counts(), loadedMs };
+      const reloadTls = (): TlsKeyPair | undefined => {
+        if (options.tlsFiles === undefined) return undefined;
+        const tls = readTlsFiles(options.tlsFiles);
+        server.replaceTls(tls);
+        return tls;
+      };
+      const ready = { port, opsPort, counts: database.counts(), loadedMs, reloadTls };
       // Whoever waited is let in after this.
       loaded.resolve();
 
@@ -133,8 +153,10 @@ type ServerParts = Pick<
 
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {
   try {
-    return startServer({ ...options, ...parts, nowMs: () => performance.now() });
+    const tls = options.tlsFiles && readTlsFiles(options.tlsFiles);
+    return startServer({ ...options, ...parts, tls, nowMs: () => performance.now() });
   } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
     throw new CommandError(`Cannot listen on ${options.host}:${options.port}: ${describeCause(cause)}`, {
       cause,
     });

@@ -18,11 +18,17 @@ export class StopSignal {
   #firstAt: number | undefined;
   #stop: ((signal: StoppingSignal) => void) | undefined;
 
+  /** What SIGHUP does; without, it is only noted. */
+  onHangUp: (() => void) | undefined;
+
   constructor(log: Pick<Log, "info">) {
     process.on("SIGTERM", () => this.#receive("SIGTERM"));
     process.on("SIGINT", () => this.#receive("SIGINT"));
     // A terminal that is closed sends it to all that it started.
-    process.on("SIGHUP", () => log.info("SIGHUP is ignored; SIGTERM stops the server"));
+    process.on("SIGHUP", () => {
+      if (this.onHangUp === undefined) log.info("SIGHUP is ignored; SIGTERM stops the server");
+      else this.onHangUp();
+    });
   }
 
   /** Resolves with the first signal from now on. */

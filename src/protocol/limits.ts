@@ -37,6 +37,21 @@ export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 /** How many compiled patterns are kept. */
 export const PATTERN_CACHE_MAX = 256;
 
+/** How many connections there may be, `--max-connections`. */
+export const CONNECTIONS_MAX = 10_000;
+
+/** How many of them with one API key, `--max-connections-per-key`. */
+export const CONNECTIONS_PER_KEY_MAX = 10_000;
+
+/** Of how many addresses failed logins are remembered. */
+export const FAILED_LOGIN_ADDRESSES_MAX = 10_000;
+
+/** The answer to a failed login is held back for this long at most. */
+export const FAILED_LOGIN_DELAY_MS_MAX = 5000;
+
+/** So many answers to failed logins are held back at a time. */
+export const FAILED_LOGINS_WAITING_MAX = 1000;
+
 /** An idle connection is pinged, and dropped when nothing was heard of it for this long. */
 export const IDLE_TIMEOUT_SECONDS = 120;
 

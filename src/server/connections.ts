@@ -8,17 +8,27 @@ const CLOSE_POLICY = 1008;
 
 export class Connections {
   readonly #all = new Set<Connection>();
+  readonly #byKey = new Map<ApiKey, number>();
 
   get size(): number {
     return this.#all.size;
   }
 
+  /** How many use an API key. */
+  countOf(apiKey: ApiKey): number {
+    return this.#byKey.get(apiKey) ?? 0;
+  }
+
   add(connection: Connection): void {
     this.#all.add(connection);
+    this.#byKey.set(connection.apiKey, this.countOf(connection.apiKey) + 1);
   }
 
   delete(connection: Connection): void {
-    this.#all.delete(connection);
+    if (!this.#all.delete(connection)) return;
+    const left = this.countOf(connection.apiKey) - 1;
+    if (left > 0) this.#byKey.set(connection.apiKey, left);
+    else this.#byKey.delete(connection.apiKey);
   }
 
   [Symbol.iterator](): Iterator<Connection> {

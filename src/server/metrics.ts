@@ -109,7 +109,9 @@ export class Metrics {
       family("request_errors_total", "counter", "Error replies by type and code", [...this.#errors.values()]),
       family("request_duration_seconds", "histogram", DURATION_HELP, this.#durationSamples()),
       family("connections_total", "counter", "Connections that were made", [{ value: this.#connections }]),
-      family("connections_refused_total", "counter", "Refused for their API key", [{ value: this.#refused }]),
+      family("connections_refused_total", "counter", "Connections that were refused", [
+        { value: this.#refused },
+      ]),
       gauge("event_loop_delay_seconds", "How late a timer came, last", this.#loopDelayMs / 1000),
       gauge(
         "event_loop_delay_max_seconds",

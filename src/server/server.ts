@@ -5,16 +5,18 @@ import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
 import {
+  CONNECTIONS_MAX,
+  CONNECTIONS_PER_KEY_MAX,
   FRAME_BYTES_MAX,
   IDLE_TIMEOUT_SECONDS,
   REPLY_BYTES_MAX,
   SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
+import { Admission } from "./admission.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
-import { readLogin } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
 import { answerOperations, type OperationsOptions } from "./operations.ts";
@@ -39,16 +41,27 @@ export type ServerOptions = {
   readonly loaded?: Promise<unknown>;
   /** Why the database cannot be used now, beside what is known here. */
   readonly notReady?: () => string | undefined;
+  /** See Admission. */
+  readonly allowedOrigins?: readonly string[];
+  readonly connectionsMax?: number;
+  readonly connectionsPerKeyMax?: number;
+  /** Encrypts; see `replaceTls`. */
+  readonly tls?: TlsKeyPair | undefined;
   /** Where metrics need no API key. */
   readonly opsPort?: number | undefined;
   readonly slowRequestMs?: number;
 };
+
+/** PEM texts: the certificate with its chain, and its key. */
+export type TlsKeyPair = { readonly cert: string; readonly key: string };
 
 export type RunningServer = {
   readonly host: string;
   readonly port: number;
   readonly opsPort: number | undefined;
   readonly connectionCount: number;
+  /** New connections get this one; those that are there keep theirs. */
+  replaceTls(tls: TlsKeyPair): void;
   /** Takes no more connections, answers what came in, and closes. */
   stop(): Promise<void>;
 };
@@ -60,6 +73,7 @@ type Parts = {
   readonly events: ConnectionEvents;
   readonly metrics: Metrics;
   readonly operations: OperationsOptions;
+  readonly admission: Admission;
   isLoaded: boolean;
   isStopping: boolean;
 };
@@ -104,6 +118,14 @@ export function startServer(options: ServerOptions): RunningServer {
       status: async () => ({ ...(await options.status()), connections: connections.size }),
       notReady: () => notReady(parts),
     },
+    admission: new Admission({
+      apiKeys: options.apiKeys,
+      connections,
+      allowedOrigins: options.allowedOrigins ?? [],
+      connectionsMax: options.connectionsMax ?? CONNECTIONS_MAX,
+      connectionsPerKeyMax: options.connectionsPerKeyMax ?? CONNECTIONS_PER_KEY_MAX,
+      nowMs: options.nowMs,
+    }),
     isLoaded: options.loaded === undefined,
     isStopping: false,
   };
@@ -114,9 +136,39 @@ export function startServer(options: ServerOptions): RunningServer {
     },
     () => {},
   );
-  const server: Server<Connection> = Bun.serve({
+  let server = listen(parts, { port, tls: options.tls });
+  const operations = options.opsPort === undefined ? undefined : serveOperations(parts, options.opsPort);
+  const loopDelay = new LoopDelay(metrics, options.nowMs);
+  return {
+    host,
+    port: server.port ?? port,
+    opsPort: operations?.port,
+    get connectionCount() {
+      return connections.size;
+    },
+    replaceTls(tls) {
+      // Bun's `reload` keeps the certificate. Without an argument, `stop` closes the listener and leaves connections open.
+      const { port: samePort = port } = server;
+      void server.stop();
+      server = listen(parts, { port: samePort, tls });
+    },
+    async stop() {
+      await stop(parts, server);
+      loopDelay.stop();
+      await operations?.stop(true);
+    },
+  };
+}
+
+function listen(
+  parts: Parts,
+  { port, tls }: { readonly port: number; readonly tls: TlsKeyPair | undefined },
+): Server<Connection> {
+  const { host, log } = parts.options;
+  return Bun.serve({
     hostname: host,
     port,
+    ...(tls && { tls: { cert: tls.cert, key: tls.key } }),
     development: false,
     // Without `development` Bun shares the port with whoever asks; two servers on one would each get half the clients.
     reusePort: false,
@@ -127,21 +179,6 @@ export function startServer(options: ServerOptions): RunningServer {
     },
     websocket: socketHandlers(parts),
   });
-  const operations = options.opsPort === undefined ? undefined : serveOperations(parts, options.opsPort);
-  const loopDelay = new LoopDelay(metrics, options.nowMs);
-  return {
-    host,
-    port: server.port ?? port,
-    opsPort: operations?.port,
-    get connectionCount() {
-      return connections.size;
-    },
-    async stop() {
-      await stop(parts, server);
-      loopDelay.stop();
-      await operations?.stop(true);
-    },
-  };
 }
 
 /** Why nobody should be sent here. */
@@ -181,18 +218,24 @@ function answer(
   );
 }
 
-function upgrade(parts: Parts, request: Request, server: Server<Connection>): Response | undefined {
+function upgrade(
+  parts: Parts,
+  request: Request,
+  server: Server<Connection>,
+): Response | undefined | Promise<Response> {
   const { options, events } = parts;
   if (parts.isStopping) return new Response("The server is stopping\n", { status: 503 });
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   // A browser does not tell a page why its WebSocket was refused; so a page may ask, with the key that it used.
   if (!isWebSocket && !hasKeyParameter(request)) return upgradeRequired(options, server);
   const ip = server.requestIP(request)?.address ?? "";
-  const login = readLogin(request, options.apiKeys);
-  if (typeof login === "string") {
-    options.log.rejected({ ip, reason: login });
+  const login = parts.admission.admit(request, ip);
+  if ("status" in login) {
+    const { status, reason, delayMs } = login;
+    options.log.rejected({ ip, reason });
     parts.metrics.refused();
-    return new Response(login, { status: 401, headers: ANY_ORIGIN });
+    const response = new Response(reason, { status, headers: ANY_ORIGIN });
+    return delayMs === 0 ? response : parts.admission.holdBack(login).then(() => response);
   }
   if (!isWebSocket) return upgradeRequired(options, server);
   const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });

@@ -17,7 +17,7 @@ export type StartOptions = {
 /** The master key, unless the arguments or the environment say otherwise. */
 export const SECRET_KEY = "secret-of-the-tests";
 
-const READY = /Ready: (ws:\/\/\S+:([0-9]+)), [^\n]*\n/;
+const READY = /Ready: (wss?:\/\/\S+:([0-9]+)), [^\n]*\n/;
 
 type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
 

@@ -1,0 +1,90 @@
+/**
+ * Who is let in: by origin, by API key, and by how many there are already.
+ *
+ * Whoever gets the key wrong again and again is answered later each time, up to some seconds, by address. A right key
+ * from the same address is never delayed: many devices can be behind one address.
+ */
+import type { ApiKeys } from "../engine/api_keys.ts";
+import {
+  FAILED_LOGIN_ADDRESSES_MAX,
+  FAILED_LOGIN_DELAY_MS_MAX,
+  FAILED_LOGINS_WAITING_MAX,
+} from "../protocol/limits.ts";
+import type { Connections } from "./connections.ts";
+import { type Login, readLogin } from "./login.ts";
+
+export type AdmissionOptions = {
+  readonly apiKeys: ApiKeys;
+  readonly connections: Pick<Connections, "size" | "countOf">;
+  /** As browsers send them, `https://example.com`; none: any. */
+  readonly allowedOrigins: readonly string[];
+  readonly connectionsMax: number;
+  readonly connectionsPerKeyMax: number;
+  readonly nowMs: () => number;
+};
+
+export type Refusal = {
+  readonly status: number;
+  readonly reason: string;
+  /** How long the answer is held back. */
+  readonly delayMs: number;
+};
+
+/** So many mistakes are anybody's; their number halves with each minute. */
+const FAILURES_FREE = 5;
+const FAILURE_HALF_LIFE_MS = 60_000;
+const FIRST_DELAY_MS = 100;
+
+export class Admission {
+  readonly #options: AdmissionOptions;
+  /** By address, the longest known first. */
+  readonly #failures = new Map<string, { count: number; atMs: number }>();
+  #waiting = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  admit(request: Request, ip: string): Login | Refusal {
+    const { apiKeys, allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
+    // Programs send none.
+    const origin = request.headers.get("origin");
+    if (origin !== null && allowedOrigins.length > 0 && !allowedOrigins.includes(origin)) {
+      return refusal(403, "Origin not allowed");
+    }
+    const login = readLogin(request, apiKeys);
+    if (typeof login === "string") return { ...refusal(401, login), delayMs: this.#failed(ip) };
+    if (connections.size >= connectionsMax) return refusal(503, "Too many connections");
+    if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {
+      return refusal(503, "Too many connections with this API key");
+    }
+    return login;
+  }
+
+  /** Waits as long as a refusal is to be held back. So many may wait; others are answered at once. */
+  async holdBack({ delayMs }: Refusal): Promise<void> {
+    if (this.#waiting >= FAILED_LOGINS_WAITING_MAX) return;
+    this.#waiting++;
+    await Bun.sleep(delayMs);
+    this.#waiting--;
+  }
+
+  /** Notes a failed login; returns how long its answer is held back. */
+  #failed(ip: string): number {
+    const nowMs = this.#options.nowMs();
+    const before = this.#failures.get(ip);
+    const decayed =
+      before === undefined ? 0 : before.count * 0.5 ** ((nowMs - before.atMs) / FAILURE_HALF_LIFE_MS);
+    const count = decayed + 1;
+    this.#failures.delete(ip);
+    this.#failures.set(ip, { count, atMs: nowMs });
+    if (this.#failures.size > FAILED_LOGIN_ADDRESSES_MAX) {
+      const [oldest] = this.#failures.keys();
+      this.#failures.delete(oldest as string);
+    }
+    const excess = Math.floor(count - FAILURES_FREE);
+    return excess <= 0 ? 0 : Math.min(FAILED_LOGIN_DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** (excess - 1));
+  }
+}
+
+const refusal = (status: number, reason: string): Refusal => ({ status, reason, delayMs: 0 });
