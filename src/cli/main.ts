@@ -8,6 +8,7 @@ import { StorageError } from "../storage/storage.ts";
 import { addKeyCommands } from "./api_keys.ts";
 import { addExport, addImport } from "./archive.ts";
 import { addBench } from "./bench.ts";
+import { addCheck } from "./check.ts";
 import { explainClientError } from "./client_error.ts";
 import { CommandError } from "./command_error.ts";
 import { GROUP_SHELL } from "./command_group.ts";
@@ -69,6 +70,7 @@ function createProgram(): Command {
   addKeyCommands(program);
   addExport(program);
   addImport(program);
+  addCheck(program);
   addCompletion(program);
   addVersion(program);
   return program;

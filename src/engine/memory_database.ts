@@ -47,6 +47,7 @@ import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
+import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
 
 export type MemoryDatabaseOptions = {
   /** Where it is saved; without, it is in memory only. */
@@ -132,6 +133,11 @@ export class MemoryDatabase implements Database {
       },
     });
     if (storage.hasJournal) this.#journal = new Journal(storage);
+  }
+
+  /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
+  verify(onProblem: OnProblem): Generator<Verified, Verified> {
+    return verifyCollections(this.#collections.sorted(), onProblem);
   }
 
   /** Why writes are refused now: what the disk says. */

@@ -210,9 +210,11 @@ export class SqliteStorage implements Storage {
     await this.abandon();
   }
 
-  /** Stops using the directory without writing anything to it; it stays held until the process ends. */
+  /** Stops using the directory without changing what it holds; it stays held until the process ends. */
   leave(): void {
     this.#chunks.close();
+    // The number of a process that is gone misleads.
+    rmSync(join(this.#directory, PID_FILE), { force: true });
     this.#links.collections.leave();
     this.#links.catalog.leave();
   }
