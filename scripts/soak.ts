@@ -1,5 +1,6 @@
 /**
- * Random tests until told to stop: the model test, restarts and crashes of the storage, kill -9 under load, in turn.
+ * Random tests until told to stop: the model test, restarts and crashes of the storage, kill -9 under load, frames that
+ * are nearly right, in turn.
  *
  *   npm run soak                                   until Ctrl-C
  *   npm run soak -- --minutes 30
@@ -14,7 +15,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 
 const ROOT = join(import.meta.dir, "..");
-const PARTS = ["model", "storage", "crash"] as const;
+const PARTS = ["model", "storage", "crash", "fuzz"] as const;
 type Part = (typeof PARTS)[number];
 type Round = { readonly part: Part; readonly seed: number };
 

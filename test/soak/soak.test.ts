@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { runCrashRounds } from "../e2e/crash_round.ts";
+import { runFuzzRound } from "../e2e/fuzz_round.ts";
 import { command } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
 import { ModelDatabase } from "../engine/model.ts";
@@ -39,6 +40,14 @@ describe.skipIf(SEED === undefined)("soak", () => {
         seed,
         numRuns: 60,
       });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "fuzz: frames that are nearly right are answered, and cost nobody else anything",
+    async () => {
+      await runFuzzRound({ seed, runs: 5000 });
     },
     TIMEOUT_MS,
   );
