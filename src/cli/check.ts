@@ -33,7 +33,7 @@ const MEMORY_BYTES_MAX = 512 * 1024 * 1024;
 const CHUNKS_A_TURN = 200;
 const PROBLEMS_SHOWN_MAX = 20;
 
-type Report = Verified & { readonly directory: string; readonly problems: readonly string[] };
+export type Report = Verified & { readonly directory: string; readonly problems: readonly string[] };
 
 export function addCheck(program: Command): void {
   const summary = "Read all of a data directory, and say what is wrong with it";
@@ -66,7 +66,8 @@ async function check(directory: string, { json }: { readonly json: boolean }): P
   throw new CommandError(`${directory} has ${what}. Restore what is named from a backup`);
 }
 
-async function readAll(directory: string, signal: AbortSignal): Promise<Report> {
+/** @throws StorageError when it is held by a server */
+export async function readAll(directory: string, signal: AbortSignal): Promise<Report> {
   // Durability is what a server writes with; nothing is written here.
   const storage = await SqliteStorage.open({ directory, durability: "interval" });
   const problems: string[] = [];

@@ -7,6 +7,7 @@ import { DatabaseError, ERRORS } from "../protocol/errors.ts";
 import { StorageError } from "../storage/storage.ts";
 import { addKeyCommands } from "./api_keys.ts";
 import { addExport, addImport } from "./archive.ts";
+import { addBackup, addRestore } from "./backup.ts";
 import { addBench } from "./bench.ts";
 import { addCheck } from "./check.ts";
 import { explainClientError } from "./client_error.ts";
@@ -70,6 +71,8 @@ function createProgram(): Command {
   addKeyCommands(program);
   addExport(program);
   addImport(program);
+  addBackup(program);
+  addRestore(program);
   addCheck(program);
   addCompletion(program);
   addVersion(program);

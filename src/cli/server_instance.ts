@@ -8,6 +8,7 @@ import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
+import { writeBackup } from "../storage/backup_file.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -73,7 +74,8 @@ export async function runServer(
     const notReady = (): string | undefined => database.failure ?? housekeeping.failure;
     const loaded = Promise.withResolvers<void>();
     // Before the data is there: clients wait instead of being refused, and `/readyz` says why.
-    const parts = { database, apiKeys, log, status, notReady, loaded: loaded.promise };
+    const backup = () => backupOf(database);
+    const parts = { database, apiKeys, log, status, notReady, backup, loaded: loaded.promise };
     const server = listen(options, parts);
     try {
       const loadingFromMs = performance.now();
@@ -115,6 +117,32 @@ async function openStorage({ data, durability }: InstanceOptions): Promise<{ sto
   return { storage: await SqliteStorage.open({ directory: data, durability }) };
 }
 
+/** The copy on the disk is gone when the last byte is sent, or nobody wants it any more. */
+async function backupOf(database: MemoryDatabase): Promise<ReadableStream<Uint8Array> | undefined> {
+  const snapshot = await database.snapshot();
+  if (snapshot === undefined) return undefined;
+  const bytes = writeBackup(snapshot.folder, snapshot.takenAt);
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { value, done } = await bytes.next();
+        if (!done) {
+          controller.enqueue(value);
+          return;
+        }
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+      }
+      snapshot.remove();
+    },
+    async cancel() {
+      await bytes.return(undefined);
+      snapshot.remove();
+    },
+  });
+}
+
 type StatusSources = {
   readonly options: InstanceOptions;
   readonly startedAtMs: number;
@@ -148,7 +176,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
 
 type ServerParts = Pick<
   Parameters<typeof startServer>[0],
-  "database" | "apiKeys" | "log" | "status" | "notReady" | "loaded"
+  "database" | "apiKeys" | "log" | "status" | "notReady" | "backup" | "loaded"
 >;
 
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {

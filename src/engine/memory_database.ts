@@ -15,7 +15,7 @@ import {
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Snapshot, Storage } from "../storage/storage.ts";
 import { saveCollection } from "./checkpoint.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
@@ -181,6 +181,27 @@ export class MemoryDatabase implements Database {
       this.#checkpoint = undefined;
     });
     return this.#checkpoint;
+  }
+
+  /**
+   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Checkpoints wait for it.
+   *
+   * @throws StorageError
+   */
+  async snapshot(): Promise<Snapshot | undefined> {
+    const storage = this.#storage;
+    if (storage === undefined) return undefined;
+    // What the journal holds is copied while commits wait: so that is little.
+    await this.checkpoint();
+    while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
+    const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
+    this.#checkpoint = promise;
+    try {
+      return await storage.snapshot();
+    } finally {
+      this.#checkpoint = undefined;
+      resolve({ collections: 0, chunks: 0 });
+    }
   }
 
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */

@@ -3,7 +3,7 @@
  */
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-import { readLogin } from "./login.ts";
+import { type Login, readLogin } from "./login.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type OperationsOptions = {
@@ -13,9 +13,11 @@ export type OperationsOptions = {
   readonly notReady: () => string | undefined;
   /** Without, metrics are for everyone who gets here. */
   readonly apiKeys?: ApiKeys;
+  /** All that is on the disk; undefined when nothing is. */
+  readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
 };
 
-const PATHS = ["/healthz", "/readyz", "/metrics"];
+const PATHS = ["/healthz", "/readyz", "/metrics", "/backup"];
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Undefined for a path that is none of these. */
@@ -33,9 +35,21 @@ export function answerOperations(
   const { apiKeys } = options;
   const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys);
   if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
+  if (path === "/backup") return answerBackup(login, options);
   return options
     .status()
     .then((status) => text(options.metrics.render(status).trimEnd(), 200, { "content-type": METRICS_TYPE }));
+}
+
+/** Of everything, so for the master key only, and never where no key is asked for. */
+async function answerBackup(login: Login | undefined, { backup }: OperationsOptions): Promise<Response> {
+  if (login === undefined || backup === undefined) return text("Not found", 404);
+  if (!login.apiKey.isMaster) return text("Only the master key may take a backup", 403);
+  const stream = await backup();
+  if (stream === undefined) return text("Data is in memory only: export it instead", 409);
+  return new Response(stream, {
+    headers: { "content-type": "application/octet-stream", "cache-control": "no-store" },
+  });
 }
 
 const readiness = (reason: string | undefined): Response =>

@@ -47,6 +47,8 @@ export type ServerOptions = {
   readonly connectionsPerKeyMax?: number;
   /** Encrypts; see `replaceTls`. */
   readonly tls?: TlsKeyPair | undefined;
+  /** See OperationsOptions. */
+  readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
   /** Where metrics need no API key. */
   readonly opsPort?: number | undefined;
   readonly slowRequestMs?: number;
@@ -206,7 +208,10 @@ function answer(
   const { options, operations } = parts;
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (!isWebSocket) {
-    const operation = answerOperations(request, { ...operations, apiKeys: options.apiKeys });
+    const { apiKeys, backup } = options;
+    // Bun gives up on a request after 10 s without a byte; a backup takes as long as it takes.
+    if (request.url.includes("/backup")) server.timeout(request, 0);
+    const operation = answerOperations(request, { ...operations, apiKeys, ...(backup && { backup }) });
     if (operation !== undefined) return operation;
   }
   if (parts.isLoaded || options.loaded === undefined) return upgrade(parts, request, server);

@@ -154,6 +154,16 @@ export class CollectionFile {
     });
   }
 
+  /** @throws StorageError */
+  static copy(file: string, target: string): void {
+    const opened = CollectionFile.openBesideWriter(file);
+    try {
+      opened.#explaining(() => opened.#database.query("VACUUM INTO ?").run(target));
+    } finally {
+      opened.close();
+    }
+  }
+
   begin(): void {
     if (this.#isNew) return;
     this.#explaining(() => {

@@ -2,7 +2,7 @@
  * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
@@ -95,6 +95,14 @@ export class CollectionFiles {
     } catch (error) {
       throw explainError(error, folder);
     }
+  }
+
+  /** Writes a collection's file, as of its last checkpoint, to one that is not there yet. */
+  copyTo(name: string, folder: string): void {
+    const path = this.#path(name);
+    const target = join(folder, FOLDER, basename(path));
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    CollectionFile.copy(path, target);
   }
 
   /** Of all files, those of SQLite beside a database among them. */

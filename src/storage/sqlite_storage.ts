@@ -5,7 +5,7 @@
  *     DIR/collections/NAME.db    a database a collection                                thread `collections`
  *     DIR/server.pid             the process that holds the directory
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
@@ -16,6 +16,7 @@ import {
   type CollectionCounts,
   type Durability,
   type LoadedPortion,
+  type Snapshot,
   type Storage,
   StorageError,
   type StoredApiKey,
@@ -85,6 +86,7 @@ export class SqliteStorage implements Storage {
         role: "collections",
         ...options,
       });
+      removeSnapshots(directory);
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
       return new SqliteStorage(options, { catalog, collections }, contents);
     } catch (error) {
@@ -190,6 +192,21 @@ export class SqliteStorage implements Storage {
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
+  async snapshot(): Promise<Snapshot> {
+    const { catalog, collections } = this.#links;
+    const folder = mkdtempSync(join(this.#directory, SNAPSHOT_PREFIX));
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    try {
+      for (const name of this.#listed) await collections.call("copyTo", name, folder);
+      // Last: its journal is what makes all collections those of one moment.
+      await catalog.call("copyTo", join(folder, "catalog.db"));
+      return { folder, takenAt: new Date(), remove };
+    } catch (error) {
+      remove();
+      throw error;
+    }
+  }
+
   /** How much room its files take: collections, and the journal with the rest of the catalog. */
   async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
     const { catalog, collections } = this.#links;
@@ -232,6 +249,14 @@ export class SqliteStorage implements Storage {
 /** The journal uses two at a time, and others after it has grown. */
 const SHARED_MAX = 4;
 const PID_FILE = "server.pid";
+const SNAPSHOT_PREFIX = "snapshot-";
+
+/** What a process that was killed has left. */
+function removeSnapshots(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith(SNAPSHOT_PREFIX)) rmSync(join(directory, name), { recursive: true, force: true });
+  }
+}
 
 /**
  * Where the worker's file is, seen from this one. In the executable every module has the address of the whole, beside

@@ -132,8 +132,17 @@ export interface Storage extends ApiKeyStorage {
   rollbackCheckpoint(): Promise<void>;
   dropCollection(name: string): Promise<void>;
 
+  /**
+   * Copies all that is stored into a folder of its own, as of one moment. No checkpoint may be under way or begin;
+   * commits go on, and wait only while the journal is copied.
+   */
+  snapshot(): Promise<Snapshot>;
+
   close(): Promise<void>;
 }
+
+/** A copy of a data directory; whoever has it removes it. */
+export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): void };
 
 /** What is wrong with the disk or with what is on it, in words for an operator: the file, the problem, what to do. */
 export class StorageError extends Error {
