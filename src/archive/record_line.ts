@@ -73,6 +73,7 @@ export function compactJson(value: unknown, field: string): string {
 /** A value as a message quotes it: short. */
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
+  if (typeof value === "bigint") return String(value);
   if (Array.isArray(value)) return "an array";
   if (typeof value === "string" && value.length > SHOWN_LENGTH_MAX)
     return `a string of ${value.length} characters`;

@@ -5,6 +5,8 @@ import { type Command, Option } from "commander";
 import { ArchiveError } from "../archive/archive_error.ts";
 import { exportArchive } from "../archive/exporting.ts";
 import { type ImportProgress, importArchive } from "../archive/importing.ts";
+import { importOlderDatabase, type OlderImportSummary } from "../archive/older_database.ts";
+import type { FluxionDB } from "../client/fluxiondb.ts";
 import {
   addClientOptions,
   type ClientAction,
@@ -41,6 +43,9 @@ const IMPORT_HELP = `
 All of the archive is checked before anything is sent. Records replace those at the same times, so an import that was
 interrupted is simply run again.
 
+--from-fluxiondb takes over the database of an older server, which should be stopped: records, key-values and API keys
+but the master key. The file is only read.
+
 --legacy reads DIR/COLLECTION/DOCUMENT/…/*.json instead: an object or an array of objects a file, the time in its field
 ts, timestamp or time, or as the file's name.
 With --data, it goes into a data directory, which is made if it is not there, while no server holds it.
@@ -49,6 +54,7 @@ Examples:
   fluxiondb import --all --in-dir backup
   fluxiondb import --col sensors --in-dir backup --dry-run
   fluxiondb import --data ./new --all --in-dir backup
+  fluxiondb import --data ./data --from-fluxiondb /var/lib/old/fluxion.db
 `;
 
 export function addExport(program: Command): void {
@@ -65,7 +71,9 @@ export function addExport(program: Command): void {
 export function addImport(program: Command): void {
   const summary = "Read collections and API keys from a folder";
   addCommand(program, { name: "import", summary, group: GROUP_ARCHIVE }, (command) => {
-    command.addOption(new Option("--in-dir <dir>", "the folder to read from"));
+    command
+      .addOption(new Option("--in-dir <dir>", "the folder to read from"))
+      .addOption(new Option("--from-fluxiondb <file>", "instead, all of an older server's fluxion.db"));
     addScope(command)
       .addOption(new Option("--legacy", "the older layout, of JSON files in folders"))
       .addOption(new Option("--dry-run", "check and count, and send nothing"))
@@ -121,6 +129,11 @@ async function runExport(command: Command): Promise<void> {
 const MOMENT = "each document is as of a moment in between";
 
 async function runImport(command: Command): Promise<void> {
+  const { fromFluxiondb: file } = command.opts();
+  if (file !== undefined) {
+    await runTakeOver(command, file);
+    return;
+  }
   const directory = folderOf(command, "inDir", "--in-dir");
   const { collections, apiKeys } = readScope(command);
   const { legacy, skipBad, dryRun, json } = command.opts();
@@ -157,6 +170,52 @@ async function runImport(command: Command): Promise<void> {
       ]);
     writeResult(summary, () => ({ head, rows: rows() }), { json: json === true });
   });
+}
+
+async function runTakeOver(command: Command, file: string): Promise<void> {
+  const { skipBad, dryRun, json, inDir } = command.opts();
+  if (inDir !== undefined) throw usageError("Give --in-dir or --from-fluxiondb, not both");
+  await withSource(command, { mustExist: false }, async (client, signal) => {
+    const bars = new ImportBars();
+    const { summary, notes } = await archiving(
+      importOlderDatabase(client, {
+        file,
+        skipBad: skipBad === true,
+        dryRun: dryRun === true,
+        signal,
+        onProgress: (progress) => bars.update(progress),
+      }),
+    ).finally(() => bars.clear());
+    for (const note of notes) writeNote(`${escapeControls(note)}\n`);
+    if (dryRun !== true) await checkCounts(client, summary, signal);
+    const head = ["collection", "documents", "records", "key-values"];
+    const rows = () =>
+      summary.collections.map(({ collection, ...counts }) => [
+        collection,
+        String(counts.documents),
+        String(counts.records),
+        String(counts.keyValues),
+      ]);
+    writeResult(summary, () => ({ head, rows: rows() }), { json: json === true });
+  });
+}
+
+/** What was sent has to be there; more may be, of before. */
+async function checkCounts(
+  client: FluxionDB,
+  { collections }: OlderImportSummary,
+  signal: AbortSignal,
+): Promise<void> {
+  const { records, keyValues } = await client.status({ signal });
+  const sent = { records: 0, keyValues: 0 };
+  for (const each of collections) {
+    sent.records += each.records;
+    sent.keyValues += each.keyValues;
+  }
+  if (records >= sent.records && keyValues >= sent.keyValues) return;
+  throw new CommandError(
+    `Sent ${sent.records} records and ${sent.keyValues} key-values, and the server has ${records} and ${keyValues}`,
+  );
 }
 
 /** One bar for checking, one for sending: each has a rate of its own. */
