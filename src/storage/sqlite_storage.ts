@@ -137,7 +137,8 @@ export class SqliteStorage implements Storage {
     if (place < 0) {
       place = this.#nextShared++ % SHARED_MAX;
       this.#shared[place] = buffer;
-      void catalog.call("share", place, buffer);
+      // What keeps the thread from taking it keeps it from the commit behind it, whose caller is told.
+      catalog.call("share", place, buffer).catch(() => {});
     }
     return catalog.call("commitShared", number, { place, start: byteOffset, length });
   }
