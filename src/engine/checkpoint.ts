@@ -5,6 +5,9 @@
  * again. The last portion takes all that is left in one turn of the event loop and is committed together with the
  * others, so what is on disk afterwards is the collection as of that turn, whole. Commands that the journal still
  * gathers then are replayed on top of it, which changes nothing: each sets or deletes by key.
+ *
+ * It is committed when the journal has all of it on the disk. A collection ahead of the journal would hold its part of
+ * a batch whose other part is lost, and groups that get the lost ones' numbers would be taken for those it has seen.
  */
 import { CHECKPOINT_PORTION_BYTES } from "../protocol/limits.ts";
 import {
@@ -35,20 +38,29 @@ const PASSES_MAX = 3;
 
 type Saved = { chunks: number };
 
+type SaveOptions = {
+  readonly storage: Storage;
+  readonly journalPosition: () => number;
+  readonly journalSynced: () => Promise<void>;
+};
+
 /**
  * Saves a collection, unless it is deleted meanwhile.
  *
  * @param journalPosition the newest closed group of the journal, asked for in the turn of the last portion.
+ * @param journalSynced resolves when the journal has all that memory holds in that turn on the disk.
  * @throws what the storage throws; all that was taken is then to be saved by the next checkpoint.
  */
 export async function saveCollection(
   collection: Collection,
-  { storage, journalPosition }: { storage: Storage; journalPosition: () => number },
+  { storage, journalPosition, journalSynced }: SaveOptions,
 ): Promise<Saved> {
   const taken = new Taken(collection);
   const isNew = !collection.isSaved;
   // From here on a file may exist, and whoever deletes the collection has to know.
   collection.isSaved = true;
+  // There may be a file of a collection of that name that was deleted.
+  if (isNew) await journalSynced();
   await storage.beginCheckpoint(collection.name.text, { isNew });
   try {
     let chunksLeft = taken.waitingChunks * PASSES_MAX;
@@ -62,7 +74,9 @@ export async function saveCollection(
       return { chunks: 0 };
     }
     const last = taken.takeRest();
-    await storage.commitCheckpoint(last, { journalPosition: journalPosition(), counts: taken.counts });
+    const state = { journalPosition: journalPosition(), counts: taken.counts };
+    await journalSynced();
+    await storage.commitCheckpoint(last, state);
     for (const chunk of taken.chunks) chunk.isOnDisk = !chunk.isDirty;
     return { chunks: taken.chunks.length };
   } catch (error) {

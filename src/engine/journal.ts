@@ -48,6 +48,9 @@ export class Journal {
   #isScheduled = false;
   /** The group that is being written, or that the disk did not take and that is tried again. */
   #writing: Promise<void> | undefined;
+  /** What those who wait for that group have been given. */
+  #written: Promise<void> | undefined;
+  #lastCommittedGroup: number;
   #failure: Error | undefined;
   /** The documents' numbers in the group, of the batch that is being written down. */
   #documents = new Int32Array(1024);
@@ -55,11 +58,17 @@ export class Journal {
   constructor(storage: JournalStorage) {
     this.#storage = storage;
     this.#group = storage.lastGroup + 1;
+    this.#lastCommittedGroup = storage.lastGroup;
   }
 
   /** The newest group that is closed: all that memory has seen is in it, in those before it, or still gathers. */
   get lastClosedGroup(): number {
     return this.#group - 1;
+  }
+
+  /** The newest group that was committed, which is before those who wait for it are told. */
+  get lastCommittedGroup(): number {
+    return this.#lastCommittedGroup;
   }
 
   /** What the disk last said, while it takes nothing. */
@@ -119,6 +128,12 @@ export class Journal {
       this.#handOver();
       await this.#writing?.catch(() => {});
     }
+  }
+
+  /** Resolves when all that memory has seen by now is committed. @throws DatabaseError `storage_failed` */
+  async commitAll(): Promise<void> {
+    this.ensureWritable();
+    await (this.#length > 0 ? this.#waitForCommit() : this.#written);
   }
 
   #writeDocument(collection: Name, document: Name): void {
@@ -182,6 +197,7 @@ export class Journal {
     if (this.#writing !== undefined || this.#length === 0) return;
     const body = new Uint8Array(this.#bytes.buffer, 0, this.#length);
     const waiting = this.#gathering;
+    this.#written = waiting?.promise;
     this.#writing = this.#write(this.#group, body, waiting);
     this.#gathering = undefined;
     this.#length = 0;
@@ -216,7 +232,9 @@ export class Journal {
       }
     }
     this.#failure = undefined;
+    this.#lastCommittedGroup = number;
     this.#writing = undefined;
+    this.#written = undefined;
     waiting?.resolve();
     if (this.#length > 0) this.#schedule();
   }

@@ -219,14 +219,21 @@ export class MemoryDatabase implements Database {
     const saved = { collections: 0, chunks: 0 };
     if (storage === undefined) return saved;
     const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const upTo = journalPosition();
-    for (const name of [...this.#collections.dropped]) {
+    const journalSynced = async (): Promise<void> => {
+      await this.#journal?.commitAll();
+      await storage.syncJournal();
+    };
+    const upTo = position ?? this.#journal?.lastCommittedGroup ?? storage.lastGroup;
+    const dropped = [...this.#collections.dropped];
+    // A file that went before the deletion is in the journal would come back in part: as what the journal has of it.
+    if (dropped.length > 0) await journalSynced();
+    for (const name of dropped) {
       await storage.dropCollection(name);
       this.#collections.dropped.delete(name);
     }
     for (const collection of [...this.#collections.sorted()]) {
       if (collection.isGone || collection.changes?.isEmpty) continue;
-      saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
+      saved.chunks += (await saveCollection(collection, { storage, journalPosition, journalSynced })).chunks;
       saved.collections++;
     }
     await storage.cutJournal(upTo);

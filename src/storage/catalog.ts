@@ -16,6 +16,7 @@
 import { Database } from "bun:sqlite";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
 import { fileBytes } from "./file_size.ts";
@@ -64,7 +65,10 @@ export class Catalog {
   readonly #database: Database;
   /** The WAL, to be synced beside SQLite's own use of it. */
   #walHandle: number | undefined;
-  #isSynced = true;
+  #lastGroup: number;
+  #durableGroup = 0;
+  /** The sync that was begun last: they follow each other, since the system tells a failure to one of them only. */
+  #syncing: Promise<unknown> = Promise.resolve();
   #syncFailure: Error | undefined;
   readonly #shared: Uint8Array[] = [];
   readonly #timer: ReturnType<typeof setInterval> | undefined;
@@ -75,15 +79,15 @@ export class Catalog {
     this.#durability = durability;
     this.#database = openDatabase(this.#file);
     this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
-    if (durability === "everysec") this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    this.#lastGroup = this.#newestGroup();
+    // A server that was killed may have left what is written and not on the disk yet.
+    this.#syncSoon();
+    if (durability === "everysec") this.#timer = setInterval(() => this.#syncSoon(), SYNC_MS);
   }
 
   contents(): CatalogContents {
     return this.#explaining(() => {
       const meta = this.#meta();
-      const last = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
-        number: number | null;
-      };
       const names = this.#database.query("SELECT name FROM collections ORDER BY name").all() as {
         name: string;
       }[];
@@ -96,9 +100,20 @@ export class Catalog {
       return {
         apiKeys: this.#apiKeys(),
         collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
-        lastGroup: Math.max(meta.last_group, last.number ?? 0),
+        lastGroup: this.#newestGroup(),
       };
     });
+  }
+
+  durableGroup(): number {
+    return this.#durableGroup;
+  }
+
+  /** Resolves when the groups that were committed before are on the disk. @throws StorageError */
+  syncJournal(): Promise<void> {
+    const sync = this.#syncing.then(() => this.#sync());
+    this.#syncing = sync.catch(() => {});
+    return sync;
   }
 
   /** Writes all of it, the journal too, to a file that is not there yet. */
@@ -158,7 +173,8 @@ export class Catalog {
         .query("INSERT OR REPLACE INTO journal (number, is_packed, checksum, body) VALUES (?, ?, ?, ?)")
         .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
     });
-    this.#isSynced = false;
+    this.#lastGroup = number;
+    if (this.#durability === "always") this.#durableGroup = number;
   }
 
   /** Deletes the oldest groups up to a number, so many at a time; returns whether there are more. */
@@ -242,14 +258,36 @@ export class Catalog {
     });
   }
 
-  #sync(): void {
-    if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
-    if (this.#isSynced) return;
-    this.#isSynced = true;
-    this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
-    fdatasync(this.#walHandle, (error) => {
-      if (error) this.#syncFailure = error;
+  /** The newest group ever written; 0 without any. */
+  #newestGroup(): number {
+    return this.#explaining(() => {
+      const { number } = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
+        number: number | null;
+      };
+      return Math.max(this.#meta().last_group, number ?? 0);
     });
+  }
+
+  #syncSoon(): void {
+    // Commits say what is wrong.
+    this.syncJournal().catch(() => {});
+  }
+
+  async #sync(): Promise<void> {
+    const group = this.#lastGroup;
+    if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
+    else if (this.#durableGroup < group) await this.#syncWal();
+    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
+    this.#durableGroup = Math.max(this.#durableGroup, group);
+  }
+
+  async #syncWal(): Promise<void> {
+    try {
+      this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
+      await fdatasyncLater(this.#walHandle);
+    } catch (error) {
+      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   /**
@@ -291,6 +329,9 @@ export class Catalog {
     }
   }
 }
+
+/** In a thread of the system's pool, so that commits go on meanwhile. */
+const fdatasyncLater = promisify(fdatasync);
 
 function openDatabase(file: string): Database {
   try {

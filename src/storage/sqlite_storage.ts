@@ -143,6 +143,14 @@ export class SqliteStorage implements Storage {
     return catalog.call("commitShared", number, { place, start: byteOffset, length });
   }
 
+  syncJournal(): Promise<void> {
+    return this.#links.catalog.call("syncJournal");
+  }
+
+  durableGroup(): Promise<number> {
+    return this.#links.catalog.call("durableGroup");
+  }
+
   /** New files are listed first: what is neither listed nor in the journal would be lost. */
   async cutJournal(upTo: number): Promise<void> {
     const { catalog, collections } = this.#links;

@@ -117,6 +117,10 @@ export interface Storage extends ApiKeyStorage {
    * @throws StorageError when the disk did not take it; the same group may be tried again.
    */
   commitGroup(number: number, body: Uint8Array): Promise<void>;
+  /** Resolves when all groups that were committed before are on the disk, whatever the mode. @throws StorageError */
+  syncJournal(): Promise<void>;
+  /** The newest group that is on the disk, with all before it: no power cut takes it back. */
+  durableGroup(): Promise<number>;
   /** Ends a checkpoint of all collections: forgets the groups up to and including a number. */
   cutJournal(upTo: number): Promise<void>;
 

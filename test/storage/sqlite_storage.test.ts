@@ -98,7 +98,7 @@ test("a checkpoint saves nothing of a document whose memory is still being freed
 });
 
 /** The storage, and what is to happen when a call of one method has ended. */
-function afterCall(storage: SqliteStorage, method: keyof Storage, then: () => void): Storage {
+function afterCall(storage: SqliteStorage, method: keyof Storage, then: () => unknown): Storage {
   return new Proxy<Storage>(storage, {
     get(target, name) {
       const value: unknown = Reflect.get(storage, name, target);
@@ -106,8 +106,41 @@ function afterCall(storage: SqliteStorage, method: keyof Storage, then: () => vo
       if (name !== method) return value.bind(storage);
       return async (...args: unknown[]): Promise<unknown> => {
         const result: unknown = await value.apply(storage, args);
-        then();
+        await then();
         return result;
+      };
+    },
+  });
+}
+
+test("a checkpoint does not get ahead of the journal: no part of a batch is there without the rest", async () => {
+  for (const { isSaved } of [{ isSaved: false }, { isSaved: true }]) {
+    await using world = await World.open();
+    const model = new ModelDatabase();
+    const recordsAt = (low: number): InsertedRecord[] =>
+      ["a", "b"].map((col) => ({ col, doc: "d", ts: { high: 0, low }, data: "x" }));
+    await runCommands(world, model, [{ type: "ins", request: recordsAt(1) }]);
+    if (isSaved) await world.database.checkpoint();
+    await world.close();
+    await world.open((storage) => afterCall(slowCommits(storage), "commitCheckpoint", () => world.crash()));
+    const unanswered = outcomeOf(runCommand({ type: "ins", request: recordsAt(2) }, world.database, model));
+    expect(await outcomeOf(world.database.checkpoint())).not.toBe("done");
+    await unanswered;
+    await world.open();
+    compareWhole(world.database, model);
+  }
+});
+
+/** The storage, whose commits begin when the other thread has had the time for all of a checkpoint's steps. */
+function slowCommits(storage: SqliteStorage): SqliteStorage {
+  return new Proxy(storage, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      if (name !== "commitGroup") return value.bind(target);
+      return async (...args: unknown[]): Promise<unknown> => {
+        for (let turn = 0; turn < 10; turn++) await target.diskBytes();
+        return value.apply(target, args);
       };
     },
   });
@@ -155,8 +188,8 @@ test("when a thread ends, whoever waits for a commit is told, and that is all", 
   expect(await commit).toBe("A storage thread ended");
 });
 
-const outcomeOf = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
+const outcomeOf = (promise: Promise<unknown> | undefined): Promise<string> =>
+  Promise.resolve(promise).then(
     () => "done",
     (error: Error) => error.message,
   );
