@@ -153,8 +153,10 @@ type StatusSources = {
 
 function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "connections">> {
   const { options, startedAtMs, database, housekeeping, storage } = sources;
+  const run = crypto.randomUUID();
   return async () => {
     const disk = (await storage?.diskBytes()) ?? null;
+    const writes = await database.writes();
     const nowMs = performance.now();
     const last = housekeeping.lastCheckpoint;
     return {
@@ -168,6 +170,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
         residentBytes: process.memoryUsage.rss(),
       },
       durability: storage === undefined ? "memory" : options.durability,
+      writes: writes === undefined ? null : { run, ...writes },
       disk,
       lastCheckpoint: last ? { agoMs: Math.round(nowMs - last.endedAtMs), tookMs: last.tookMs } : null,
     };

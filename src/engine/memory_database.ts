@@ -81,6 +81,8 @@ export class MemoryDatabase implements Database {
   readonly #memory: MemoryLimit;
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
+  /** The number of the checkpoint that was begun last, and of the last one that was saved whole. */
+  readonly #checkpoints = { begun: 0, saved: 0 };
   /** Reused for every record that is inserted. */
   readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
 
@@ -155,6 +157,19 @@ export class MemoryDatabase implements Database {
     return counts;
   }
 
+  /**
+   * Writes that were answered before this was called are on the disk when `durable` has come to `acknowledged`; undefined
+   * when data is in memory only. Numbers of groups with a journal, and of checkpoints without.
+   */
+  async writes(): Promise<{ acknowledged: number; durable: number } | undefined> {
+    const journal = this.#journal;
+    if (this.#storage === undefined) return undefined;
+    const { begun, saved } = this.#checkpoints;
+    if (journal === undefined) return { acknowledged: begun + 1, durable: saved };
+    const durable = await this.#storage.durableGroup();
+    return { acknowledged: journal.lastCommittedGroup, durable };
+  }
+
   /** Bytes of blocks in use; the same with all objects; with free blocks, too. How many chunks are on disk only. */
   memory(): { blockBytes: number; usedBytes: number; heldBytes: number; coldChunks: number } {
     const { slabs, usedBytes, heldBytes, coldCount } = this.#chunks;
@@ -219,10 +234,8 @@ export class MemoryDatabase implements Database {
     const saved = { collections: 0, chunks: 0 };
     if (storage === undefined) return saved;
     const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const journalSynced = async (): Promise<void> => {
-      await this.#journal?.commitAll();
-      await storage.syncJournal();
-    };
+    const number = ++this.#checkpoints.begun;
+    const journalSynced = () => Promise.resolve(this.#journal?.commitAll()).then(() => storage.syncJournal());
     const upTo = position ?? this.#journal?.lastCommittedGroup ?? storage.lastGroup;
     const dropped = [...this.#collections.dropped];
     // A file that went before the deletion is in the journal would come back in part: as what the journal has of it.
@@ -237,6 +250,7 @@ export class MemoryDatabase implements Database {
       saved.collections++;
     }
     await storage.cutJournal(upTo);
+    this.#checkpoints.saved = number;
     return saved;
   }
 
