@@ -1,11 +1,12 @@
 /**
  * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
+import { makeFolder, syncFolder } from "./folder.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
@@ -37,7 +38,7 @@ export class CollectionFiles {
 
   constructor({ directory }: { directory: string }) {
     this.#directory = directory;
-    mkdirSync(join(directory, FOLDER), { recursive: true, mode: 0o700 });
+    makeFolder(join(directory, FOLDER));
   }
 
   /** From the first collection on, `nextPortions` reads these. */
@@ -89,9 +90,7 @@ export class CollectionFiles {
   syncFolder(): void {
     const folder = join(this.#directory, FOLDER);
     try {
-      const handle = openSync(folder, "r");
-      fsyncSync(handle);
-      closeSync(handle);
+      syncFolder(folder);
     } catch (error) {
       throw explainError(error, folder);
     }

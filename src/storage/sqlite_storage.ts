@@ -5,11 +5,12 @@
  *     DIR/collections/NAME.db    a database a collection                                thread `collections`
  *     DIR/server.pid             the process that holds the directory
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
 import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { makeFolder } from "./folder.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
@@ -68,7 +69,7 @@ export class SqliteStorage implements Storage {
   static async open(options: SqliteStorageOptions): Promise<SqliteStorage> {
     const { directory } = options;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory);
     } catch (error) {
       throw explainError(error, directory);
     }
