@@ -16,7 +16,7 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { saveCollection } from "./checkpoint.ts";
+import { type CheckpointCounts, saveCollections } from "./checkpoint.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
@@ -59,7 +59,6 @@ export type MemoryDatabaseOptions = {
   longWork?: Partial<LongWorkOptions>;
 };
 
-export type CheckpointCounts = { collections: number; chunks: number };
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
 const EMPTY_TEXT = '""';
@@ -231,24 +230,12 @@ export class MemoryDatabase implements Database {
   /** `position`: up to which group of the journal memory is, if it does not know by itself. */
   async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
     const storage = this.#storage;
-    const saved = { collections: 0, chunks: 0 };
-    if (storage === undefined) return saved;
+    if (storage === undefined) return { collections: 0, chunks: 0 };
     const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
     const number = ++this.#checkpoints.begun;
     const journalSynced = () => Promise.resolve(this.#journal?.commitAll()).then(() => storage.syncJournal());
     const upTo = position ?? this.#journal?.lastCommittedGroup ?? storage.lastGroup;
-    const dropped = [...this.#collections.dropped];
-    // A file that went before the deletion is in the journal would come back in part: as what the journal has of it.
-    if (dropped.length > 0) await journalSynced();
-    for (const name of dropped) {
-      await storage.dropCollection(name);
-      this.#collections.dropped.delete(name);
-    }
-    for (const collection of [...this.#collections.sorted()]) {
-      if (collection.isGone || collection.changes?.isEmpty) continue;
-      saved.chunks += (await saveCollection(collection, { storage, journalPosition, journalSynced })).chunks;
-      saved.collections++;
-    }
+    const saved = await saveCollections(this.#collections, { storage, journalPosition, journalSynced });
     await storage.cutJournal(upTo);
     this.#checkpoints.saved = number;
     return saved;

@@ -1,7 +1,9 @@
 /**
  * The database on disk: what is there after a restart, a crash, and a crash in the middle of a checkpoint.
  */
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { copyFileSync, renameSync } from "node:fs";
 import fc from "fast-check";
 import type { Written } from "../../src/engine/database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
@@ -131,6 +133,27 @@ test("a checkpoint does not get ahead of the journal: no part of a batch is ther
   }
 });
 
+test("a checkpoint leaves nothing older of a collection that is deleted while it goes on", async () => {
+  await using world = await World.open("interval");
+  const model = new ModelDatabase();
+  const recordAt = (col: string, low: number): ModelCommand => ({
+    type: "ins",
+    request: [{ col, doc: "d", ts: { high: 0, low }, data: "x" }],
+  });
+  await runCommands(world, model, [recordAt("a", 1), recordAt("b", 1)]);
+  await world.close();
+  await world.open((storage) =>
+    afterCall(storage, "beginCheckpoint", () =>
+      runCommand({ type: "dcol", request: { col: "b" } }, world.database, model),
+    ),
+  );
+  await runCommands(world, model, [recordAt("a", 2), recordAt("b", 2)]);
+  await world.database.checkpoint();
+  await world.crash();
+  await world.open();
+  compareWhole(world.database, model);
+});
+
 /** The storage, whose commits begin when the other thread has had the time for all of a checkpoint's steps. */
 function slowCommits(storage: SqliteStorage): SqliteStorage {
   return new Proxy(storage, {
@@ -193,6 +216,34 @@ const outcomeOf = (promise: Promise<unknown> | undefined): Promise<string> =>
     () => "done",
     (error: Error) => error.message,
   );
+
+test("a file that a crash has left in the middle of a rollback is made whole before it is read", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  const request = Array.from({ length: 300 }, (_, at) => ({
+    col: "c",
+    doc: `d${at}`,
+    ts: { high: 0, low: at },
+    data: "x".repeat(50),
+  }));
+  await runCommands(world, model, [{ type: "ins", request }]);
+  await world.close();
+  leaveRollback(world.folder.join("data", "collections", "c.db"));
+  await world.open();
+  compareWhole(world.database, model);
+});
+
+/** As after a kill in a transaction whose pages have been written, and that can only be rolled back. */
+function leaveRollback(file: string): void {
+  const database = new Database(file, { create: false, readwrite: true });
+  for (const setting of ["journal_mode = DELETE", "cache_size = 1"]) database.run(`PRAGMA ${setting}`);
+  database.run("BEGIN IMMEDIATE");
+  database.run("UPDATE chunks SET checksum = 0");
+  database.run("UPDATE growing SET body = x'00'");
+  for (const suffix of ["", "-journal"]) copyFileSync(file + suffix, `${file}${suffix}.copy`);
+  database.close();
+  for (const suffix of ["", "-journal"]) renameSync(`${file}${suffix}.copy`, file + suffix);
+}
 
 test("with durability interval a crash loses what came after the last checkpoint, and nothing else", async () => {
   await using world = await World.open("interval");
