@@ -9,6 +9,8 @@ const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],
   ["SQLITE_CANTOPEN", "it cannot be opened. Check that it exists, and its folder's permissions"],
   ["SQLITE_PERM", "access is denied. Check its permissions and owner"],
+  // The index of a WAL, which SQLite keeps in a file beside the database.
+  ["SQLITE_IOERR_SHMSIZE", "the disk is full. Make room; writes are taken again by themselves"],
   ["SQLITE_IOERR", "the disk failed to read or write it. Check the disk and the system's log"],
   ["SQLITE_NOTADB", "it is damaged: this is no SQLite database. Restore it from a backup"],
   ["SQLITE_CORRUPT", "it is damaged: SQLite cannot read it. Restore it from a backup"],
