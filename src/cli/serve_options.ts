@@ -32,6 +32,8 @@ export type ServeOptions = {
   readonly data: string | undefined;
   readonly flushIntervalMs: number;
   readonly durability: Durability;
+  /** Whether a damaged data directory is to be started with what is whole of it. */
+  readonly recover: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly tlsFiles: TlsFiles | undefined;
@@ -75,6 +77,7 @@ export function addServeOptions(command: Command): Command {
     .addOption(
       option("--durability <mode>", `${DURABILITIES.join("|")}, see below`, oneOf(DURABILITIES), "everysec"),
     )
+    .addOption(new Option("--recover", "start with what is whole of a damaged data directory, see below"))
     .addOption(
       option(
         "--tls-cert <file>",
@@ -134,6 +137,7 @@ export function addServeOptions(command: Command): Command {
 export function readServeOptions(command: Command): ServeOptions {
   const values = command.opts();
   const [secretKey, secretKeyFile] = chooseKeySource(command);
+  if (values.recover === true && values.data === undefined) throw usageError("--recover needs --data");
   return {
     port: values.port,
     host: values.host,
@@ -142,6 +146,7 @@ export function readServeOptions(command: Command): ServeOptions {
     data: values.data,
     flushIntervalMs: values.flushInterval,
     durability: values.durability,
+    recover: values.recover === true,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
     tlsFiles: readTlsOptions(values),

@@ -9,6 +9,7 @@ import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.t
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { writeBackup } from "../storage/backup_file.ts";
+import { recoverDirectory } from "../storage/recovery.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -30,6 +31,7 @@ export type InstanceOptions = Pick<
       | "connectionsPerKeyMax"
       | "frameBytesMax"
       | "opsPort"
+      | "recover"
       | "replyBytesMax"
       | "tlsFiles"
     >
@@ -60,6 +62,7 @@ export async function runServer(
   { log, secretKey, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
+  if (options.recover && options.data !== undefined) recover(options.data, log);
   const storage = await openStorage(options);
   let isLoaded = false;
   try {
@@ -109,6 +112,14 @@ export async function runServer(
     if (isLoaded) await storage.storage?.close();
     else storage.storage?.leave();
   }
+}
+
+/** Says what was left out: nobody else will know. */
+function recover(data: string, log: Log): void {
+  const { keptIn, leftOut } = recoverDirectory(data, { now: new Date() });
+  for (const what of leftOut) log.warn("Left out", { what });
+  if (keptIn === undefined) log.info("Nothing is damaged", { data });
+  else log.warn("The damaged files are kept, with a list of what was left out", { folder: keptIn });
 }
 
 /** As the options that the parts take, which have no storage when data is in memory only. */

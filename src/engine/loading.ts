@@ -1,6 +1,7 @@
 /**
  * A start: checkpoints first, then what the journal has beyond them.
  */
+import { damagedFile } from "../storage/sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
   CHUNK_COUNT,
@@ -65,6 +66,12 @@ async function loadCollections(storage: Storage, target: LoadTarget): Promise<vo
       loadPortion(loading, portion);
       if (!portion.isLast) continue;
       finishCollection(loading);
+      // Otherwise groups to come would get numbers that it has seen.
+      const { file, journalPosition } = portion.collection;
+      if (journalPosition > storage.lastGroup) {
+        const end = `the journal ends with ${storage.lastGroup}: catalog.db is older`;
+        throw damagedFile(file, `it has seen group ${journalPosition}, and ${end}`);
+      }
       loading = undefined;
     }
   }
@@ -93,7 +100,7 @@ function finishCollection({ collection, loaded, documents }: Loading): void {
   for (const series of documents.values()) {
     const problem =
       series.recordCount === 0 ? `document ${series.id} has no records` : series.problemAfterLoad();
-    if (problem !== undefined) throw damaged(loaded.file, problem);
+    if (problem !== undefined) throw damagedFile(loaded.file, problem);
     collection.recordCount += series.recordCount;
   }
   checkCounts(collection, loaded);
@@ -107,7 +114,8 @@ function loadChunks(
   const column = (row: number, index: number): number => columns[row + index] as number;
   for (let row = 0; row < columns.length; row += CHUNK_COLUMNS) {
     const series = documents.get(column(row, CHUNK_DOCUMENT));
-    if (series === undefined) throw damaged(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
+    if (series === undefined)
+      throw damagedFile(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
     const chunk = collection.chunks.createCold(series);
     chunk.id = column(row, CHUNK_ID);
     chunk.count = column(row, CHUNK_COUNT);
@@ -129,7 +137,7 @@ function checkCounts(collection: Collection, { counts, file }: LoadedCollection)
   };
   for (const [what, count] of Object.entries(found) as [keyof typeof found, number][]) {
     if (count !== counts[what])
-      throw damaged(file, `it should hold ${counts[what]} ${what}, and holds ${count}`);
+      throw damagedFile(file, `it should hold ${counts[what]} ${what}, and holds ${count}`);
   }
 }
 
@@ -155,10 +163,4 @@ function replayGroup(target: LoadTarget, number: number, body: Uint8Array): void
       cause,
     });
   }
-}
-
-function damaged(file: string, problem: string): StorageError {
-  return new StorageError(
-    `${file} is damaged: ${problem}. Restore it from a backup, or move it away to start without it`,
-  );
 }

@@ -14,17 +14,20 @@
  * them wait for the disk (`always`), NORMAL leaves that to `sync()`, which runs beside the next commits (`everysec`).
  */
 import { Database } from "bun:sqlite";
-import { closeSync, fdatasync, openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fdatasync, openSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
+import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
-import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
+import { type Durability, NewerFormatError, StorageError, type StoredApiKey } from "./storage.ts";
 
-const APPLICATION_ID = 0x466c7578;
-const FORMAT_VERSION = 1;
+/** @internal */
+export const APPLICATION_ID = 0x466c7578;
+/** @internal */
+export const FORMAT_VERSION = 1;
 /** Smaller groups are not worth packing. */
 const PACKED_BYTES_MIN = 512;
 const ZSTD_LEVEL = 1;
@@ -77,6 +80,7 @@ export class Catalog {
   constructor({ directory, durability }: { directory: string; durability: Durability }) {
     this.#file = join(directory, "catalog.db");
     this.#durability = durability;
+    refuseIfEmptied(this.#file);
     this.#database = openDatabase(this.#file);
     this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
     this.#lastGroup = this.#newestGroup();
@@ -333,6 +337,15 @@ export class Catalog {
 /** In a thread of the system's pool, so that commits go on meanwhile. */
 const fdatasyncLater = promisify(fdatasync);
 
+/** To SQLite an empty file is a new database, and what is beside it nobody's. */
+function refuseIfEmptied(file: string): void {
+  if (fileBytes(file) > 0) return;
+  const folder = join(dirname(file), COLLECTIONS_FOLDER);
+  const hasCollections = existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".db"));
+  if (!hasCollections && fileBytes(`${file}-wal`) === 0) return;
+  throw damagedFile(file, existsSync(file) ? "it is empty" : "it is missing");
+}
+
 function openDatabase(file: string): Database {
   try {
     const database = new Database(file, { create: true, readwrite: true });
@@ -367,8 +380,8 @@ function openDatabase(file: string): Database {
 export const LOCKED = "the data directory is locked";
 
 /** @internal */
-export function newerFormat(file: string, version: number): StorageError {
-  return new StorageError(
+export function newerFormat(file: string, version: number): NewerFormatError {
+  return new NewerFormatError(
     `${file} has format ${version}, which is newer than this server's ${FORMAT_VERSION}. Use the newer server`,
   );
 }

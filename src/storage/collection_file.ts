@@ -42,6 +42,7 @@ import {
   type ChunkRows,
   type CollectionCounts,
   type DocumentRow,
+  NewerFormatError,
   StorageError,
   type ValueRow,
 } from "./storage.ts";
@@ -380,7 +381,7 @@ function checked(file: string, database: Database): CollectionFile {
   const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
   if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
   if (user_version > FORMAT_VERSION) {
-    throw new StorageError(
+    throw new NewerFormatError(
       `${file} has format ${user_version}, newer than this server's. Use the newer server`,
     );
   }

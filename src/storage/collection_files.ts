@@ -4,10 +4,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
-import { encodeFileName } from "./file_name.ts";
+import { COLLECTIONS_FOLDER, encodeFileName } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
 import { makeFolder, syncFolder } from "./folder.ts";
-import { explainError } from "./sqlite_error.ts";
+import { ADVICE, explainError } from "./sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
   type CheckpointPortion,
@@ -16,7 +16,6 @@ import {
   StorageError,
 } from "./storage.ts";
 
-const FOLDER = "collections";
 const ROWS_A_PORTION = 10_000;
 const ROWS_A_MESSAGE = 10_000;
 const NO_CHUNKS = new Float64Array(0);
@@ -26,7 +25,7 @@ const SUFFIXES = ["", WAL, "-shm", "-journal"];
 
 /** Where a collection is kept in a data directory. */
 export function collectionPath(directory: string, name: string): string {
-  return join(directory, FOLDER, `${encodeFileName(name)}.db`);
+  return join(directory, COLLECTIONS_FOLDER, `${encodeFileName(name)}.db`);
 }
 
 export class CollectionFiles {
@@ -38,7 +37,7 @@ export class CollectionFiles {
 
   constructor({ directory }: { directory: string }) {
     this.#directory = directory;
-    makeFolder(join(directory, FOLDER));
+    makeFolder(join(directory, COLLECTIONS_FOLDER));
   }
 
   /** From the first collection on, `nextPortions` reads these. */
@@ -88,7 +87,7 @@ export class CollectionFiles {
 
   /** Waits until the disk knows of all files that are new. */
   syncFolder(): void {
-    const folder = join(this.#directory, FOLDER);
+    const folder = join(this.#directory, COLLECTIONS_FOLDER);
     try {
       syncFolder(folder);
     } catch (error) {
@@ -99,14 +98,14 @@ export class CollectionFiles {
   /** Writes a collection's file, as of its last checkpoint, to one that is not there yet. */
   copyTo(name: string, folder: string): void {
     const path = this.#path(name);
-    const target = join(folder, FOLDER, basename(path));
+    const target = join(folder, COLLECTIONS_FOLDER, basename(path));
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     CollectionFile.copy(path, target);
   }
 
   /** Of all files, those of SQLite beside a database among them. */
   diskBytes(): number {
-    const folder = join(this.#directory, FOLDER);
+    const folder = join(this.#directory, COLLECTIONS_FOLDER);
     return readdirSync(folder).reduce((bytes, name) => bytes + fileBytes(join(folder, name)), 0);
   }
 
@@ -117,7 +116,7 @@ export class CollectionFiles {
   /** Also tidies up after the reader of single chunks, which cannot remove SQLite's files beside a database. */
   close(): void {
     this.rollbackCheckpoint();
-    const folder = join(this.#directory, FOLDER);
+    const folder = join(this.#directory, COLLECTIONS_FOLDER);
     for (const name of readdirSync(folder)) {
       if (name.endsWith(WAL)) CollectionFile.open(join(folder, name.slice(0, -WAL.length))).close();
     }
@@ -128,7 +127,7 @@ export class CollectionFiles {
       const path = this.#path(name);
       if (!existsSync(path)) {
         throw new StorageError(
-          `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
+          `${path} is missing: it holds the collection ${JSON.stringify(name)}. ${ADVICE}`,
         );
       }
       const file = CollectionFile.openAtRest(path);

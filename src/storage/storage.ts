@@ -152,3 +152,6 @@ export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove
 export class StorageError extends Error {
   override readonly name = "StorageError";
 }
+
+/** A file that a newer server has written: it is not damaged. */
+export class NewerFormatError extends StorageError {}

@@ -46,6 +46,7 @@ describe("a mistake on the command line", () => {
     ],
     [["--secret-key="], "--secret-key: expected a secret key, got an empty one"],
     [["--secret-key", "k", "--secret-key-file", "f"], "Give --secret-key or --secret-key-file, not both"],
+    [["--recover"], "--recover needs --data"],
     [["--nonsense"], "unknown option '--nonsense'"],
     [["surplus"], "too many arguments"],
   ])("is explained and ends with 2: %p", async (args, message) => {
