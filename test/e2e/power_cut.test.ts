@@ -3,10 +3,10 @@
  */
 import { expect, test } from "bun:test";
 import { DURABILITIES } from "../../src/storage/storage.ts";
-import { whyNoRecording } from "./power_cut/recording.ts";
+import { whyNoLibrary } from "./power_cut/recording.ts";
 import { runPowerCuts } from "./power_cut/round.ts";
 
-const reason = whyNoRecording();
+const reason = whyNoLibrary();
 if (reason !== undefined) console.warn(`Power cuts are not tested: ${reason}`);
 
 test.skipIf(reason !== undefined).each([...DURABILITIES])(

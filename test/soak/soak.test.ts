@@ -7,7 +7,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { runCrashRounds } from "../e2e/crash_round.ts";
 import { runFuzzRound } from "../e2e/fuzz_round.ts";
-import { whyNoRecording } from "../e2e/power_cut/recording.ts";
+import { whyNoLibrary } from "../e2e/power_cut/recording.ts";
 import { runPowerCuts } from "../e2e/power_cut/round.ts";
 import { command } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
@@ -54,7 +54,7 @@ describe.skipIf(SEED === undefined)("soak", () => {
     TIMEOUT_MS,
   );
 
-  test.skipIf(whyNoRecording() !== undefined).each([...DURABILITIES])(
+  test.skipIf(whyNoLibrary() !== undefined).each([...DURABILITIES])(
     "power cut: with durability %s it takes nothing that was promised",
     async (durability) => {
       await runPowerCuts({ durability, seed, recordings: 4, cutsARecording: 8 });

@@ -2,7 +2,7 @@
  * What a server did to the files of a folder and what it sent, in order, as recorder.c has written it down.
  */
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 
 /** As in recorder.c. */
 const KINDS = [
@@ -29,26 +29,33 @@ export type Entry = {
   readonly payload: Buffer;
 };
 
-const LIBRARY = "recorder.so";
-
-/** Why nothing can be recorded here; undefined when it can. */
-export const whyNoRecording = (): string | undefined => {
+/** Why no library can be preloaded into a server here; undefined when it can. */
+export const whyNoLibrary = (): string | undefined => {
   if (process.platform !== "linux") return "only Linux has LD_PRELOAD";
   return Bun.which("cc") === null ? "there is no C compiler (cc)" : undefined;
 };
 
-/** Builds the recorder in a folder. */
-export function buildRecorder(folder: string): void {
-  const source = join(import.meta.dir, "recorder.c");
+/** Builds a library in a folder, and returns where it is. */
+export function buildLibrary(source: string, folder: string): string {
+  const library = join(folder, `${basename(source, ".c")}.so`);
   const { exitCode, stderr } = Bun.spawnSync([
-    ...["cc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", join(folder, LIBRARY), source, "-ldl"],
+    ...["cc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source, "-ldl"],
   ]);
   if (exitCode !== 0) throw new Error(`cc failed:\n${stderr}`);
+  return library;
 }
 
+/** The recorder, built in a folder. */
+export const buildRecorder = (folder: string): string =>
+  buildLibrary(join(import.meta.dir, "recorder.c"), folder);
+
 /** What a server's environment must be. */
-export const recorderEnvironment = (options: { log: string; folder: string }): Record<string, string> => ({
-  LD_PRELOAD: join(dirname(options.log), LIBRARY),
+export const recorderEnvironment = (options: {
+  recorder: string;
+  log: string;
+  folder: string;
+}): Record<string, string> => ({
+  LD_PRELOAD: options.recorder,
   RECORDER_LOG: options.log,
   RECORDER_FOLDER: options.folder,
 });

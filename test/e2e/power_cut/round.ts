@@ -42,7 +42,7 @@ type Recorded = { readonly entries: readonly Entry[]; readonly devices: readonly
 export async function runPowerCuts(options: PowerCutOptions): Promise<{ promised: number }> {
   const random = randomFrom(options.seed);
   using folder = new TemporaryFolder();
-  buildRecorder(folder.path);
+  const recorder = buildRecorder(folder.path);
   let base = folder.join("disk");
   writeDisk(base, new Map());
   let settled: readonly Settled[] = [];
@@ -52,7 +52,7 @@ export async function runPowerCuts(options: PowerCutOptions): Promise<{ promised
     copyDisk(base, live);
     const flush = options.durability === "interval" || random() < 0.6 ? "often" : "never";
     const log = folder.join(`${recording}.log`);
-    const recorded = await record(live, { ...options, flush, random, log });
+    const recorded = await record(live, { ...options, recorder, flush, random, log });
     checkRecording(recorded.entries, { base, live });
     const cuts = cutsOf(recorded.entries, options.cutsARecording, random);
     const disks = cutDisks(recorded, { ...options, base, cuts, random });
@@ -76,11 +76,15 @@ export async function runPowerCuts(options: PowerCutOptions): Promise<{ promised
 type RecordOptions = PowerCutOptions & {
   readonly flush: keyof typeof FLUSH_SECONDS;
   readonly random: () => number;
+  readonly recorder: string;
   readonly log: string;
 };
 
-async function record(live: string, { durability, flush, random, log }: RecordOptions): Promise<Recorded> {
-  const env = recorderEnvironment({ log, folder: live });
+async function record(
+  live: string,
+  { durability, recorder, flush, random, log }: RecordOptions,
+): Promise<Recorded> {
+  const env = recorderEnvironment({ recorder, log, folder: live });
   await using server = await ServerProcess.start({ args: argsFor(live, { durability, flush }), env });
   const devices = Array.from({ length: DEVICES }, () => new Device(crypto.randomUUID(), random));
   const clients = await Promise.all(devices.map(() => server.connect()));
