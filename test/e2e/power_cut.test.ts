@@ -14,7 +14,7 @@ test.skipIf(reason !== undefined).each([...DURABILITIES])(
   async (durability) => {
     const seed = crypto.getRandomValues(new Int32Array(1))[0] as number;
     try {
-      const { promised } = await runPowerCuts({ durability, seed, recordings: 2, cutsARecording: 4 });
+      const { promised } = await runPowerCuts({ durability, seed, recordings: 2, cutsARecording: 3 });
       // A round in which nothing was promised would show nothing.
       expect(promised).toBeGreaterThan(0);
     } catch (cause) {
