@@ -38,8 +38,6 @@ import { InsertScanner } from "./insert_scanner.ts";
 import { Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
-/** A UTF-16 code unit takes this many bytes at most. */
-const UTF8_BYTES_MAX = 3;
 
 export class FrameScanner {
   /** Of the frame scanned last: its id as a JSON string with its quotes. */
@@ -63,17 +61,14 @@ export class FrameScanner {
    */
   scan(frame: string, batch: InsertBatch): "ins" | FastType | undefined {
     const scratch = this.#frame;
-    // Counting the bytes is left out where even the longest encoding fits.
-    if (frame.length * UTF8_BYTES_MAX >= scratch.buffer.length) scratch.makeRoom(Buffer.byteLength(frame));
-    const size = scratch.buffer.write(frame, 0);
-    scratch.bytes[size] = 0;
+    const size = scratch.fill(frame);
     const type = this.#scanMessage(size, batch);
     if (size > LARGE_BYTES || scratch.isLarge) this.#shrink(size);
     return type;
   }
 
   #scanMessage(size: number, batch: InsertBatch): "ins" | FastType | undefined {
-    const { bytes, buffer } = this.#frame;
+    const { bytes } = this.#frame;
     let type: "ins" | FastType | undefined;
     let hasId = false;
     let hasData = false;
@@ -88,7 +83,7 @@ export class FrameScanner {
         const end = plainStringEnd(bytes, at);
         if (hasId || end === NOT_TAKEN) return undefined;
         hasId = true;
-        this.id = buffer.toString("utf8", at, end);
+        this.id = this.#frame.part(at, end);
         at = end;
       } else if (letter === LETTER_T && isWordType(bytes, at + 1)) {
         at = valueAfter(bytes, at + 6);
@@ -123,6 +118,11 @@ export class FrameScanner {
       batch.clear();
       return this.#records.scan(this.#frame, at, size, batch);
     }
+    const direct = this.#fields.scanEscaped(this.#frame, at + 1);
+    if (direct !== NOT_TAKEN) {
+      const stringEnd = skipBlanks(bytes, direct);
+      if (bytes[stringEnd] === QUOTE) return stringEnd + 1;
+    }
     const payload = this.#payload;
     payload.makeRoom(size);
     const frameEnd = unescapeString(bytes, at + 1, payload);
@@ -137,6 +137,12 @@ export class FrameScanner {
     this.#payload.shrink(size);
     this.#records.shrink(size);
   }
+}
+
+function skipBlanks(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (bytes[at] === SPACE) at++;
+  return at;
 }
 
 /** Smaller frames make nothing grow. */
