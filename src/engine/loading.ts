@@ -135,13 +135,24 @@ function checkCounts(collection: Collection, { counts, file }: LoadedCollection)
 
 function replayGroup(target: LoadTarget, number: number, body: Uint8Array): void {
   const isNewFor = (collection: Collection): boolean => collection.journalPosition < number;
-  const rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
+  const nothing = Buffer.alloc(0);
+  const rendered: Rendered = {
+    source: nothing,
+    view: new DataView(nothing.buffer),
+    from: 0,
+    to: 0,
+    high: 0,
+    low: 0,
+  };
   try {
     readGroup(Buffer.from(body.buffer, body.byteOffset, body.byteLength), {
       insert({ collection: name, document, text, from, to }) {
         const collection = target.collection(name) ?? target.addCollection(name);
         if (!isNewFor(collection)) return;
-        rendered.source = text;
+        if (rendered.source !== text) {
+          rendered.source = text;
+          rendered.view = new DataView(text.buffer, text.byteOffset, text.byteLength);
+        }
         rendered.from = from;
         rendered.to = to;
         readTimestampAt(text, from, rendered);

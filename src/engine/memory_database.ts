@@ -62,6 +62,7 @@ export type MemoryDatabaseOptions = {
 export type CheckpointCounts = { collections: number; chunks: number };
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
+const NOTHING = Buffer.alloc(0);
 const EMPTY_TEXT = '""';
 /** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
 const UNPACKED_SHARE = 1 / 8;
@@ -82,7 +83,14 @@ export class MemoryDatabase implements Database {
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
-  readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
+  readonly #rendered: Rendered = {
+    source: NOTHING,
+    view: new DataView(NOTHING.buffer),
+    from: 0,
+    to: 0,
+    high: 0,
+    low: 0,
+  };
 
   constructor({
     storage,
@@ -240,6 +248,7 @@ export class MemoryDatabase implements Database {
     const { columns, names } = batch;
     const record = this.#rendered;
     record.source = batch.text;
+    record.view = batch.textView;
     record.to = 0;
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));

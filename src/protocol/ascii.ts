@@ -32,6 +32,11 @@ export const LETTER_Y = 0x79;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
 
+/** Four ASCII characters as the integer that a little-endian read of their bytes gives. */
+export function fourBytes(text: string): number {
+  return new DataView(Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer).getInt32(0, true);
+}
+
 /** What a character after a backslash stands for; 0 for `u` and for what is no escape. */
 export const ESCAPES = new Uint8Array(256);
 for (const [letter, character] of Object.entries({

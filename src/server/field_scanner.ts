@@ -61,7 +61,6 @@ const BY_LETTERS = new Uint8Array(1024);
 for (const [index, [first, second]] of NAME_BYTES.entries()) {
   BY_LETTERS[lettersAt([first, second], 0)] = index + 1;
 }
-const VALUE_INDEX = FIELD.value;
 
 /** What stands before and behind a text: a quote, or in a payload that is itself a JSON string, an escaped one. */
 const PLAIN_QUOTE_BYTES = 1;
@@ -73,6 +72,12 @@ export class FieldScanner {
   /** Where the last value ended. */
   #end = 0;
   #value: FieldValue;
+
+  /**
+   * Whether texts are to be kept, and so may not be parts of the frame, which would be kept with them. Patterns never
+   * are: what they are compiled to is remembered by their text.
+   */
+  areTextsKept = false;
 
   /** Reads the object that begins at a place; returns where it ends, or -1 when the schema is to decide. */
   scan(source: Scratch, start: number): number {
@@ -112,7 +117,7 @@ export class FieldScanner {
       if (bytes[at] !== COLON) return NOT_TAKEN;
       at = skipBetween(bytes, at + 1, quoteBytes);
       const isTaken = isQuote(bytes, at, quoteBytes)
-        ? this.#scanText(source, at + quoteBytes, quoteBytes, index === VALUE_INDEX)
+        ? this.#scanText(source, at + quoteBytes, quoteBytes)
         : this.#scanPlain(bytes, at);
       if (!isTaken) return NOT_TAKEN;
       fields[index] = this.#value;
@@ -124,7 +129,7 @@ export class FieldScanner {
   }
 
   /** The text that begins at a place, behind its quote. */
-  #scanText(source: Scratch, start: number, quoteBytes: number, isKept: boolean): boolean {
+  #scanText(source: Scratch, start: number, quoteBytes: number): boolean {
     const { bytes } = source;
     let at = start;
     for (;;) {
@@ -137,9 +142,8 @@ export class FieldScanner {
       return quoteBytes === PLAIN_QUOTE_BYTES && this.#scanEscapes(source, start, at);
     }
     this.#end = at + quoteBytes;
-    // What is kept, values and patterns, must not keep the whole frame with it.
-    const isPart = !isKept && bytes[start] !== SLASH;
-    this.#value = isPart ? source.part(start, at) : source.copy(start, at);
+    const isKept = this.areTextsKept || bytes[start] === SLASH;
+    this.#value = isKept ? source.copy(start, at) : source.part(start, at);
     return true;
   }
 
