@@ -5,6 +5,7 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
+import { COMMA } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -160,26 +161,25 @@ export class Series implements ChunkOwner {
   }
 
   /**
-   * Appends `NAME:RECORD`, the latest record at or before `at`, to a reply.
-   *
-   * @returns whether there was one, not older than `from` and as the predicate wants it.
+   * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
+   * `from`, and as the predicate wants it.
    */
-  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): boolean {
+  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): void {
     const chunks = this.#chunks;
     const index = this.#lastChunkStarting(at);
-    if (index < 0) return false;
+    if (index < 0) return;
     const chunk = chunks[index] as Chunk;
     const store = this.#host.chunks;
     const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
     const record = isBefore(at.high, at.low, lastOf(chunk))
       ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
       : chunk.count - 1;
-    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return false;
-    if (predicate !== undefined && !predicate.matches(page, record)) return false;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
+    if (predicate !== undefined && !predicate.matches(page, record)) return;
     const { name } = this;
+    reply.byte(COMMA);
     reply.copy(name.slab.bytes, name.start - 1, name.end + 2);
     reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
-    return true;
   }
 
   /**
