@@ -48,6 +48,11 @@ export class ReplyText implements AnswerBytes {
     this.end += size;
   }
 
+  /** Makes room for so many bytes at `end`, for whoever writes them into `bytes` and moves `end`. */
+  reserve(size: number): void {
+    if (this.end + size > this.bytes.length) this.#grow(size);
+  }
+
   byte(value: number): void {
     if (this.end === this.bytes.length) this.#grow(1);
     this.bytes[this.end++] = value;

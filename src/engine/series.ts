@@ -13,6 +13,7 @@ import { type HistoryRange, restOf } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
+import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
 
@@ -219,21 +220,14 @@ export class Series implements ChunkOwner {
     const from = page.firstAtOrAfter(range.from.high, range.from.low);
     const to = page.firstAfter(range.to.high, range.to.low);
     if (from >= to) return 0;
-    if (predicate === undefined && !range.reverse) {
-      const end = Math.min(to, from + left);
-      reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(end - 1));
-      return end - from;
+    if (predicate !== undefined) {
+      const chosen = { from, to, marks: predicate.select(page, from, to), most: left };
+      return range.reverse ? copyMarkedReversed(reply, page, chosen) : copyMarked(reply, page, chosen);
     }
-    const marks = predicate?.select(page, from, to);
-    const { bytes } = page.slab;
-    let written = 0;
-    for (let count = 0; count < to - from && written < left; count++) {
-      const record = range.reverse ? to - 1 - count : from + count;
-      if (marks !== undefined && marks[record] === 0) continue;
-      reply.copy(bytes, page.recordStart(record), page.recordEnd(record));
-      written++;
-    }
-    return written;
+    const count = Math.min(to - from, left);
+    if (range.reverse) copyReversed(reply, page, to - count, to);
+    else copyRun(reply, page, from, from + count);
+    return count;
   }
 
   #insertInside(record: Rendered): number {
