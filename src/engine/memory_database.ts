@@ -40,10 +40,9 @@ import { MemoryLimit } from "./memory_limit.ts";
 import { readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
-import { predicateOf } from "./predicate.ts";
+import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
 import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
-import { DataReader } from "./record_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -74,7 +73,7 @@ export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
   readonly #patterns = new PatternCache();
-  readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+  readonly #predicates = new Predicates(this.#patterns);
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
   readonly #readingTools: ReadingTools;
@@ -280,7 +279,7 @@ export class MemoryDatabase implements Database {
   }
 
   latest(query: Request<"qry">): Answer {
-    const predicate = predicateOf(query, this.#predicateTools);
+    const predicate = this.#predicates.of(query);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, predicate };
     const collection = this.#collections.get(query.col);
@@ -293,7 +292,7 @@ export class MemoryDatabase implements Database {
   }
 
   history(query: Request<"qdoc">): Answer {
-    const predicate = predicateOf(query, this.#predicateTools);
+    const predicate = this.#predicates.of(query);
     const collection = this.#collections.get(query.col);
     const series = collection?.documents.get(query.doc);
     if (collection === undefined || series === undefined) return EMPTY_ARRAY;

@@ -12,7 +12,7 @@ import type { Slab, SlabAllocator } from "./slab.ts";
 
 /** The index costs this much a record. */
 export const ENTRY_BYTES = 12;
-const ENTRY_WORDS = ENTRY_BYTES / 4;
+export const ENTRY_WORDS = ENTRY_BYTES / 4;
 /** Longer texts are copied by the system, which is faster once it is called. */
 const COPIED_HERE_BYTES_MAX = 512;
 
@@ -47,6 +47,11 @@ export class Page {
 
   recordEnd(index: number): number {
     return this.start + (this.slab.words[this.#entry(index) + 2] as number);
+  }
+
+  /** Where in `slab.words` the end of record `index` stands; each later record's stands ENTRY_WORDS before it. */
+  endWord(index: number): number {
+    return this.#entry(index) + 2;
   }
 
   /** The first record at or after a time; `count` when all are before it. */

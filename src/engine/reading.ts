@@ -5,9 +5,9 @@
  * meanwhile is seen where reading has not come yet; what is deleted meanwhile is missing from there on. Each record
  * appears once, and in order.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import type { Collection } from "./collection.ts";
-import type { Answer } from "./database.ts";
+import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
@@ -40,7 +40,6 @@ const LARGE_REPLY_BYTES = 1024 * 1024;
 /** `{DOC:RECORD,…}` in the order of the documents. */
 export function readLatest(reading: LatestReading, { reply, longWork }: ReadingTools): Answer {
   reply.clear();
-  reply.byte(OPEN_BRACE);
   const next = writeLatest(reading, 0, reply, longWork);
   if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
@@ -70,8 +69,9 @@ function* goOnWithLatest(
 ): Generator<void, void> {
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
     at = writeLatest(reading, at, reply, longWork);
+    reply.replaceFirst(OPEN_BRACE);
     reply.cut();
-    if (at < reading.documents.length || reply.totalLength > LARGE_REPLY_BYTES) yield;
+    if (at < reading.documents.length || reply.byteLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
@@ -84,9 +84,9 @@ function* goOnWithHistory(
   let rest = start;
   while (rest !== undefined && !series.isGone && !collection.isGone) {
     rest = series.writeHistory(reply, rest, { predicate, longWork });
-    beginHistory(reply);
+    reply.replaceFirst(OPEN_BRACKET);
     reply.cut();
-    if (rest !== undefined || reply.totalLength > LARGE_REPLY_BYTES) yield;
+    if (rest !== undefined || reply.byteLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
@@ -100,27 +100,24 @@ function writeLatest(
   for (let at = start; at < documents.length; ) {
     const series = documents[at++] as Series;
     if (series.isGone) continue;
-    const before = reply.length;
-    if (reply.totalLength > 1) reply.byte(COMMA);
-    if (!series.writeLatest(reply, question)) reply.length = before;
+    series.writeLatest(reply, question);
     if (longWork.isTurnOver(1)) return at;
   }
   return documents.length;
 }
 
-function endLatest(reply: ReplyText): string {
-  reply.byte(CLOSE_BRACE);
-  return reply.take();
+function endLatest(reply: ReplyText): AnswerText {
+  return end(reply, OPEN_BRACE, CLOSE_BRACE);
+}
+
+function endHistory(reply: ReplyText): AnswerText {
+  return end(reply, OPEN_BRACKET, CLOSE_BRACKET);
 }
 
 /** Each record begins with its comma; the first one's place is the bracket's. */
-function beginHistory(reply: ReplyText): void {
-  if (reply.totalLength === reply.length && reply.length > 0) reply.bytes[0] = OPEN_BRACKET;
-}
-
-function endHistory(reply: ReplyText): string {
-  beginHistory(reply);
-  if (reply.totalLength === 0) reply.byte(OPEN_BRACKET);
-  reply.byte(CLOSE_BRACKET);
-  return reply.take();
+function end(reply: ReplyText, open: number, close: number): AnswerText {
+  if (reply.byteLength === 0) reply.byte(open);
+  else reply.replaceFirst(open);
+  reply.byte(close);
+  return reply;
 }

@@ -5,6 +5,7 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
+import { COMMA } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -12,6 +13,7 @@ import { type HistoryRange, restOf } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
+import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
 
@@ -160,26 +162,25 @@ export class Series implements ChunkOwner {
   }
 
   /**
-   * Appends `NAME:RECORD`, the latest record at or before `at`, to a reply.
-   *
-   * @returns whether there was one, not older than `from` and as the predicate wants it.
+   * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
+   * `from`, and as the predicate wants it.
    */
-  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): boolean {
+  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): void {
     const chunks = this.#chunks;
     const index = this.#lastChunkStarting(at);
-    if (index < 0) return false;
+    if (index < 0) return;
     const chunk = chunks[index] as Chunk;
     const store = this.#host.chunks;
     const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
     const record = isBefore(at.high, at.low, lastOf(chunk))
       ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
       : chunk.count - 1;
-    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return false;
-    if (predicate !== undefined && !predicate.matches(page, record)) return false;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
+    if (predicate !== undefined && !predicate.matches(page, record)) return;
     const { name } = this;
+    reply.byte(COMMA);
     reply.copy(name.slab.bytes, name.start - 1, name.end + 2);
     reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
-    return true;
   }
 
   /**
@@ -219,21 +220,14 @@ export class Series implements ChunkOwner {
     const from = page.firstAtOrAfter(range.from.high, range.from.low);
     const to = page.firstAfter(range.to.high, range.to.low);
     if (from >= to) return 0;
-    if (predicate === undefined && !range.reverse) {
-      const end = Math.min(to, from + left);
-      reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(end - 1));
-      return end - from;
+    if (predicate !== undefined) {
+      const chosen = { from, to, marks: predicate.select(page, from, to), most: left };
+      return range.reverse ? copyMarkedReversed(reply, page, chosen) : copyMarked(reply, page, chosen);
     }
-    const marks = predicate?.select(page, from, to);
-    const { bytes } = page.slab;
-    let written = 0;
-    for (let count = 0; count < to - from && written < left; count++) {
-      const record = range.reverse ? to - 1 - count : from + count;
-      if (marks !== undefined && marks[record] === 0) continue;
-      reply.copy(bytes, page.recordStart(record), page.recordEnd(record));
-      written++;
-    }
-    return written;
+    const count = Math.min(to - from, left);
+    if (range.reverse) copyReversed(reply, page, to - count, to);
+    else copyRun(reply, page, from, from + count);
+    return count;
   }
 
   #insertInside(record: Rendered): number {

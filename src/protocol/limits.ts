@@ -37,6 +37,9 @@ export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 /** How many compiled patterns are kept. */
 export const PATTERN_CACHE_MAX = 256;
 
+/** How many `where` and `filter` are kept ready for the next query that asks the same. */
+export const PREDICATE_CACHE_MAX = 256;
+
 /** How many connections there may be, `--max-connections`. */
 export const CONNECTIONS_MAX = 10_000;
 

@@ -3,6 +3,7 @@
  *
  * The one place that catches what handlers throw: a DatabaseError is an answer, anything else a bug, which is logged.
  */
+import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { MESSAGES, type MessageType } from "../protocol/messages.ts";
@@ -22,7 +23,7 @@ export type DispatchOptions = Omit<Context, "batch"> & {
 };
 
 type Handler = (context: Context, request: unknown, connection: Connection) => Result;
-type Result = string | Promise<string> | Promise<void> | undefined;
+type Result = AnswerText | Promise<AnswerText> | Promise<void> | undefined;
 
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
@@ -119,19 +120,21 @@ export class Dispatch {
     // The table pairs each request type with its handler; the compiler cannot see through the index.
     const result = (HANDLERS[type] as Handler)(this.#context, request, connection);
     if (result === undefined) return okReply(id);
-    if (typeof result === "string") return this.#answer(id, type, result);
+    if (!(result instanceof Promise)) return this.#answer(id, type, result);
     if (MESSAGES[type].reply === "ok") connection.replyAfter(result as Promise<void>, id, frameLength);
     else {
       // It is timed to its end.
       this.#startedAtMs = undefined;
-      connection.replyWith(this.#promisedAnswer(connection, { id, type, answer: result as Promise<string> }));
+      connection.replyWith(
+        this.#promisedAnswer(connection, { id, type, answer: result as Promise<AnswerText> }),
+      );
     }
     return undefined;
   }
 
   async #promisedAnswer(
     connection: Connection,
-    { id, type, answer }: { id: string; type: MessageType; answer: Promise<string> },
+    { id, type, answer }: { id: string; type: MessageType; answer: Promise<AnswerText> },
   ): Promise<string> {
     const startedAtMs = this.#options.nowMs();
     try {
@@ -143,12 +146,9 @@ export class Dispatch {
     }
   }
 
-  #answer(id: string, type: MessageType, text: string): string {
+  #answer(id: string, type: MessageType, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
-    // Counting bytes is left out where even the longest encoding fits.
-    const isTooLarge =
-      text.length * UTF8_BYTES_MAX > replyBytesMax && Buffer.byteLength(text) > replyBytesMax;
-    if (!isTooLarge) return answerReply(id, type, text);
+    if (!isLarger(text, replyBytesMax)) return answerReply(id, type, text);
     const problem = `The reply would be larger than ${replyBytesMax} bytes: ask for less with from, to or limit`;
     throw new DatabaseError("reply_too_large", problem);
   }
@@ -186,4 +186,10 @@ export class Dispatch {
     metrics.duration(type, ms);
     if (ms >= slowRequestMs) log.slowRequest({ ip, name, type: type ?? UNKNOWN_TYPE, ms });
   }
+}
+
+function isLarger(text: AnswerText, bytesMax: number): boolean {
+  if (typeof text !== "string") return text.byteLength > bytesMax;
+  // Counting bytes is left out where even the longest encoding fits.
+  return text.length * UTF8_BYTES_MAX > bytesMax && Buffer.byteLength(text) > bytesMax;
 }
