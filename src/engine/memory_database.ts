@@ -42,7 +42,7 @@ import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
-import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
+import { type ReadingTools, readHistory, readLatest, readLatestOf } from "./reading.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -285,7 +285,10 @@ export class MemoryDatabase implements Database {
     const collection = this.#collections.get(query.col);
     const documents = this.#documentsFor(collection, query.doc);
     if (collection === undefined) return EMPTY_OBJECT;
-    const answer = readLatest({ collection, documents, question }, this.#readingTools);
+    const answer =
+      documents === undefined
+        ? readLatestOf(collection.documents.get(query.doc), question, this.#readingTools)
+        : readLatest({ collection, documents, question }, this.#readingTools);
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
@@ -305,7 +308,7 @@ export class MemoryDatabase implements Database {
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
       if (reply.length > 1) reply.byte(COMMA);
-      reply.copy(name.slab.bytes, name.start - 1, name.end + 1);
+      reply.copy(name.slab, name.start - 1, name.end + 1);
     }
     reply.byte(CLOSE_BRACKET);
     return reply.take();
@@ -357,15 +360,13 @@ export class MemoryDatabase implements Database {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
   }
 
-  /** The documents that a query names: all, one, or those that match a pattern; by name. */
-  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] {
+  /** The documents that a query names, by name: all, or those that match a pattern. Undefined for the name of one. */
+  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] | undefined {
+    if (doc === "") return collection?.documents.sorted();
     const pattern = readPattern(doc);
-    const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
-    if (collection === undefined) return [];
-    if (compiled !== undefined) return collection.documentsMatching(doc, compiled);
-    if (doc === "") return collection.documents.sorted();
-    const series = collection.documents.get(doc);
-    return series === undefined ? [] : [series];
+    if (pattern === undefined) return undefined;
+    const compiled = this.#patterns.get(pattern);
+    return collection?.documentsMatching(doc, compiled);
   }
 
   #write(command: Command): Written {

@@ -9,12 +9,11 @@
  */
 import { readTimestampAt } from "./record_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** The index costs this much a record. */
 export const ENTRY_BYTES = 12;
 export const ENTRY_WORDS = ENTRY_BYTES / 4;
-/** Longer texts are copied by the system, which is faster once it is called. */
-const COPIED_HERE_BYTES_MAX = 512;
 
 export class Page {
   count = 0;
@@ -273,15 +272,3 @@ export type Rendered = {
   high: number;
   low: number;
 };
-
-/**
- * Copies eight bytes or more of text, eight at a time: 15 ns for 100 bytes, of which calling Buffer.copy takes 40.
- *
- * As doubles, the widest that the engine moves without making an object. One that is no number would not survive that:
- * its last byte is 0x7F or 0xFF, and the one before 0xF0 or more, and UTF-8 has no such pair.
- */
-function copyText(source: DataView, from: number, target: DataView, to: number, size: number): void {
-  const last = size - 8;
-  for (let at = 0; at < last; at += 8) target.setFloat64(to + at, source.getFloat64(from + at, true), true);
-  target.setFloat64(to + last, source.getFloat64(from + last, true), true);
-}

@@ -8,6 +8,8 @@
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
+import type { Slab } from "./slab.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
 /** A buffer that one large answer made grow beyond this is not kept. */
@@ -18,6 +20,8 @@ const ASCII_MAX = 0x7f;
 
 export class ReplyText implements AnswerBytes {
   bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  /** The same memory. */
+  view = new DataView(this.bytes.buffer);
   /** Where the text ends in the buffer. */
   end = FRONT_BYTES;
 
@@ -40,11 +44,12 @@ export class ReplyText implements AnswerBytes {
     return this.#cutBytes + this.length;
   }
 
-  /** Appends `source[start, end)`. */
-  copy(source: Buffer, start: number, end: number): void {
+  /** Appends the bytes `[start, end)` of a slab. */
+  copy(source: Slab, start: number, end: number): void {
     const size = end - start;
     if (this.end + size > this.bytes.length) this.#grow(size);
-    source.copy(this.bytes, this.end, start, end);
+    if (size > COPIED_HERE_BYTES_MAX || size < 8) source.bytes.copy(this.bytes, this.end, start, end);
+    else copyText(source.view, start, this.view, this.end, size);
     this.end += size;
   }
 
@@ -81,9 +86,9 @@ export class ReplyText implements AnswerBytes {
   moveOut(): ReplyText {
     const other = new ReplyText({ bytesMax: this.#bytesMax });
     const { bytes } = other;
-    other.bytes = this.bytes;
+    other.#use(this.bytes);
     other.end = this.end;
-    this.bytes = bytes;
+    this.#use(bytes);
     this.end = FRONT_BYTES;
     return other;
   }
@@ -104,7 +109,7 @@ export class ReplyText implements AnswerBytes {
     this.end = FRONT_BYTES;
     this.#cutBytes = 0;
     this.#cutText = "";
-    if (this.bytes.length > BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+    if (this.bytes.length > BYTES_KEPT) this.#use(Buffer.allocUnsafeSlow(BYTES_AT_FIRST));
   }
 
   /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
@@ -122,7 +127,12 @@ export class ReplyText implements AnswerBytes {
     if (this.#cutBytes + needed > most) this.#refuse();
     const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), most));
     this.bytes.copy(larger, 0, 0, this.end);
-    this.bytes = larger;
+    this.#use(larger);
+  }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer);
   }
 
   #refuse(): never {

@@ -179,8 +179,8 @@ export class Series implements ChunkOwner {
     if (predicate !== undefined && !predicate.matches(page, record)) return;
     const { name } = this;
     reply.byte(COMMA);
-    reply.copy(name.slab.bytes, name.start - 1, name.end + 2);
-    reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
+    reply.copy(name.slab, name.start - 1, name.end + 2);
+    reply.copy(page.slab, page.recordStart(record) + 1, page.recordEnd(record));
   }
 
   /**
