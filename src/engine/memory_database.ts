@@ -244,7 +244,6 @@ export class MemoryDatabase implements Database {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
-    const { columns, names } = batch;
     const record = this.#rendered;
     record.source = batch.text;
     record.view = batch.textView;
@@ -254,28 +253,34 @@ export class MemoryDatabase implements Database {
     }
     if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
     let collection: Collection | undefined;
-    for (let index = 0; index < batch.count; index++) {
-      const row = index * COLUMNS;
-      const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
-      const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-      // All of a batch mostly goes to one collection.
-      if (collection === undefined || !collection.name.equals(names, nameStart, nameEnd)) {
-        collection = this.#collections.getOrAdd(names, nameStart, nameEnd);
-      }
-      const series = documentForWrite(
-        collection,
-        names,
-        columns[row + COLUMN_DOCUMENT_START] as number,
-        columns[row + COLUMN_DOCUMENT_END] as number,
-      );
-      record.from = record.to;
-      record.to = columns[row + COLUMN_TEXT_END] as number;
-      record.high = columns[row + COLUMN_TS_HIGH] as number;
-      record.low = columns[row + COLUMN_TS_LOW] as number;
-      collection.recordCount += series.insert(record);
-      journal?.nameDocument(index, collection.name, series);
-    }
+    for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
     return both(journal?.insert(batch), this.#memory.relieve());
+  }
+
+  /** Stores record `index`; all of a batch mostly goes to one collection, the last one's. Returns which it was. */
+  #insertOne(batch: InsertBatch, index: number, last: Collection | undefined): Collection {
+    const { columns, names } = batch;
+    const row = index * COLUMNS;
+    const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
+    const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
+    const collection =
+      last !== undefined && last.name.equals(names, nameStart, nameEnd)
+        ? last
+        : this.#collections.getOrAdd(names, nameStart, nameEnd);
+    const series = documentForWrite(
+      collection,
+      names,
+      columns[row + COLUMN_DOCUMENT_START] as number,
+      columns[row + COLUMN_DOCUMENT_END] as number,
+    );
+    const record = this.#rendered;
+    record.from = record.to;
+    record.to = columns[row + COLUMN_TEXT_END] as number;
+    record.high = columns[row + COLUMN_TS_HIGH] as number;
+    record.low = columns[row + COLUMN_TS_LOW] as number;
+    collection.recordCount += series.insert(record);
+    this.#journal?.nameDocument(index, collection.name, series);
+    return collection;
   }
 
   latest(query: Request<"qry">): Answer {
