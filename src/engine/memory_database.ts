@@ -263,10 +263,9 @@ export class MemoryDatabase implements Database {
     const row = index * COLUMNS;
     const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
     const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-    const collection =
-      last !== undefined && last.name.equals(names, nameStart, nameEnd)
-        ? last
-        : this.#collections.getOrAdd(names, nameStart, nameEnd);
+    const collection = last?.name.equals(names, nameStart, nameEnd)
+      ? last
+      : this.#collections.getOrAdd(names, nameStart, nameEnd);
     const series = documentForWrite(
       collection,
       names,
