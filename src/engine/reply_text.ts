@@ -5,9 +5,11 @@
  * live, and the whole becomes a string once, at memory speed, together with what the server puts around it: for that
  * there is room in front of the text. Strings that are concatenated are copied once more when they are sent.
  */
+import { COMMA } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
+import type { Name } from "./name.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
 /** A buffer that one large answer made grow beyond this is not kept. */
@@ -46,6 +48,19 @@ export class ReplyText implements AnswerBytes {
     if (this.end + size > this.bytes.length) this.#grow(size);
     source.copy(this.bytes, this.end, start, end);
     this.end += size;
+  }
+
+  /** Appends `,NAME:RECORD`; the record is `source[start, end)` with its comma. */
+  document(name: Name, source: Buffer, start: number, end: number): void {
+    const nameStart = name.start - 1;
+    const nameSize = name.end + 2 - nameStart;
+    this.reserve(nameSize + end - start);
+    const { bytes } = this;
+    const at = this.end;
+    bytes[at] = COMMA;
+    name.slab.bytes.copy(bytes, at + 1, nameStart, nameStart + nameSize);
+    source.copy(bytes, at + 1 + nameSize, start + 1, end);
+    this.end = at + nameSize + end - start;
   }
 
   /** Makes room for so many bytes at `end`, for whoever writes them into `bytes` and moves `end`. */
