@@ -9,6 +9,7 @@ import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
+  LATEST_TEXT_BYTES_MAX,
   REPLY_BYTES_MAX,
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
@@ -34,6 +35,7 @@ import {
 } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
+import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
@@ -54,6 +56,8 @@ export type MemoryDatabaseOptions = {
   replyBytesMax?: number;
   /** What records and caches may take. */
   memoryBytesMax?: number;
+  /** What texts for polls may take; tests make it small. */
+  latestTextBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
   longWork?: Partial<LongWorkOptions>;
 };
@@ -63,8 +67,9 @@ export type DatabaseCounts = { collections: number; documents: number; records: 
 
 const NOTHING = Buffer.alloc(0);
 const EMPTY_TEXT = '""';
-/** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
+/** How much of the memory limit copies of packed chunks may take, and texts for polls; how many slabs it is at least. */
 const UNPACKED_SHARE = 1 / 8;
+const LATEST_TEXT_SHARE = 1 / 16;
 const SLABS_IN_LIMIT = 1024;
 const EMPTY_OBJECT = "{}";
 const EMPTY_ARRAY = "[]";
@@ -79,6 +84,7 @@ export class MemoryDatabase implements Database {
   readonly #readingTools: ReadingTools;
   readonly #collections: Collections;
   readonly #memory: MemoryLimit;
+  readonly #latestTexts: LatestTexts;
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
@@ -95,6 +101,7 @@ export class MemoryDatabase implements Database {
     storage,
     replyBytesMax = REPLY_BYTES_MAX,
     memoryBytesMax = Number.POSITIVE_INFINITY,
+    latestTextBytesMax = LATEST_TEXT_BYTES_MAX,
     chunks = {},
     longWork = {},
   }: MemoryDatabaseOptions = {}) {
@@ -108,7 +115,15 @@ export class MemoryDatabase implements Database {
       isSaved: storage !== undefined,
       ...chunks,
     });
-    this.#collections = new Collections({ chunks: this.#chunks, longWork: this.#longWork, storage });
+    this.#latestTexts = new LatestTexts(this.#chunks, {
+      bytesMax: Math.min(latestTextBytesMax, memoryBytesMax * LATEST_TEXT_SHARE),
+    });
+    this.#collections = new Collections({
+      chunks: this.#chunks,
+      longWork: this.#longWork,
+      latestTexts: this.#latestTexts,
+      storage,
+    });
     this.#memory = new MemoryLimit({
       chunks: this.#chunks,
       limitBytes: memoryBytesMax,
@@ -170,6 +185,7 @@ export class MemoryDatabase implements Database {
 
   /** Packs what rests, in a small portion. Returns whether there may be more to do at once. */
   tidy(seconds: number): boolean {
+    this.#latestTexts.tidy(seconds);
     return this.#chunks.tidy(seconds);
   }
 
@@ -289,10 +305,14 @@ export class MemoryDatabase implements Database {
     const collection = this.#collections.get(query.col);
     const documents = this.#documentsFor(collection, query.doc);
     if (collection === undefined) return EMPTY_OBJECT;
-    const answer =
-      documents === undefined
-        ? readLatestOf(collection.documents.get(query.doc), question, this.#readingTools)
-        : readLatest({ collection, documents, question }, this.#readingTools);
+    let answer: Answer;
+    if (documents === undefined) {
+      answer = readLatestOf(collection.documents.get(query.doc), question, this.#readingTools);
+    } else {
+      const kept = query.doc === "" && predicate === undefined ? collection.latestText : undefined;
+      kept?.begin();
+      answer = readLatest({ collection, documents, question, kept }, this.#readingTools);
+    }
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
@@ -312,7 +332,7 @@ export class MemoryDatabase implements Database {
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
       if (reply.length > 1) reply.byte(COMMA);
-      reply.copy(name.slab, name.start - 1, name.end + 1);
+      reply.copyShort(name.slab, name.start - 1, name.end + 1);
     }
     reply.byte(CLOSE_BRACKET);
     return reply.take();

@@ -9,7 +9,7 @@ import type { ReplyText } from "./reply_text.ts";
 
 /** Appends the records `[from, to)`. */
 export function copyRun(reply: ReplyText, page: Page, from: number, to: number): void {
-  reply.copy(page.slab, page.recordStart(from), page.recordEnd(to - 1));
+  reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(to - 1));
 }
 
 /** Appends the records `[from, to)`, the last one first. */
@@ -22,10 +22,10 @@ export function copyReversed(reply: ReplyText, page: Page, from: number, to: num
   let previous = page.endWord(to - 1) + ENTRY_WORDS;
   for (let record = to - 1; record > from; record--, previous += ENTRY_WORDS) {
     const start = page.start + (words[previous] as number);
-    reply.copy(slab, start, end);
+    reply.copyShort(slab, start, end);
     end = start;
   }
-  reply.copy(slab, first, end);
+  reply.copyShort(slab, first, end);
 }
 
 /**

@@ -9,6 +9,8 @@ import { CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET } from "../protoco
 import type { Collection } from "./collection.ts";
 import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
+import { BLOCK_DOCUMENTS } from "./latest_block.ts";
+import type { LatestText } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
@@ -25,6 +27,8 @@ export type LatestReading = {
   /** By name. It must not change: those that come meanwhile are not in it, and those that go are left out. */
   readonly documents: readonly Series[];
   readonly question: LatestQuestion;
+  /** Where it may be found ready, if it is asked for more than once. */
+  readonly kept: LatestText | undefined;
 };
 
 export type HistoryReading = {
@@ -34,6 +38,8 @@ export type HistoryReading = {
   readonly predicate: Predicate | undefined;
 };
 
+/** What a block of documents that is ready costs to copy, in LongWork's units. */
+const BLOCK_UNITS = 16;
 /** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
 const LARGE_REPLY_BYTES = 1024 * 1024;
 
@@ -102,19 +108,26 @@ function* goOnWithHistory(
 }
 
 /** Returns with which document to go on. */
-function writeLatest(
-  { documents, question }: LatestReading,
-  start: number,
-  reply: ReplyText,
-  longWork: LongWork,
-): number {
+function writeLatest(reading: LatestReading, start: number, reply: ReplyText, longWork: LongWork): number {
+  const { documents, kept } = reading;
   for (let at = start; at < documents.length; ) {
-    const series = documents[at++] as Series;
-    if (series.isGone) continue;
-    series.writeLatest(reply, question);
-    if (longWork.isTurnOver(1)) return at;
+    const isKept = kept !== undefined && at % BLOCK_DOCUMENTS === 0 && kept.isOf(documents);
+    const units = isKept ? writeBlock(reading, kept, at, reply) : writeDocument(reading, at, reply);
+    at = isKept ? Math.min(at + BLOCK_DOCUMENTS, documents.length) : at + 1;
+    if (longWork.isTurnOver(units)) return at;
   }
   return documents.length;
+}
+
+/** Returns the units of work. */
+function writeBlock({ question }: LatestReading, kept: LatestText, at: number, reply: ReplyText): number {
+  return BLOCK_UNITS + kept.writeBlock(reply, at, question);
+}
+
+function writeDocument({ documents, question }: LatestReading, at: number, reply: ReplyText): number {
+  const series = documents[at] as Series;
+  if (!series.isGone) series.writeLatest(reply, question);
+  return 1;
 }
 
 function endLatest(reply: ReplyText): AnswerText {

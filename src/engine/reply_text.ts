@@ -5,9 +5,11 @@
  * live, and the whole becomes a string once, at memory speed, together with what the server puts around it: for that
  * there is room in front of the text. Strings that are concatenated are copied once more when they are sent.
  */
+import { COMMA } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
+import type { Name } from "./name.ts";
 import type { Slab } from "./slab.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
@@ -44,13 +46,28 @@ export class ReplyText implements AnswerBytes {
     return this.#cutBytes + this.length;
   }
 
-  /** Appends the bytes `[start, end)` of a slab. */
-  copy(source: Slab, start: number, end: number): void {
+  /** Appends `source[start, end)`, which is long. */
+  copy(source: Buffer, start: number, end: number): void {
     const size = end - start;
-    if (this.end + size > this.bytes.length) this.#grow(size);
+    this.reserve(size);
+    source.copy(this.bytes, this.end, start, end);
+    this.end += size;
+  }
+
+  /** Appends the bytes `[start, end)` of a slab, which are a record's or no more than a few. */
+  copyShort(source: Slab, start: number, end: number): void {
+    const size = end - start;
+    this.reserve(size);
     if (size > COPIED_HERE_BYTES_MAX || size < 8) source.bytes.copy(this.bytes, this.end, start, end);
     else copyText(source.view, start, this.view, this.end, size);
     this.end += size;
+  }
+
+  /** Appends `,NAME:RECORD`; the record is the bytes `[start, end)` of a slab, with its comma. */
+  document(name: Name, source: Slab, start: number, end: number): void {
+    this.byte(COMMA);
+    this.copyShort(name.slab, name.start - 1, name.end + 2);
+    this.copyShort(source, start + 1, end);
   }
 
   /** Makes room for so many bytes at `end`, for whoever writes them into `bytes` and moves `end`. */

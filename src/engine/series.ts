@@ -5,7 +5,6 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
-import { COMMA } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -23,6 +22,8 @@ export interface SeriesHost {
   chunkAdded(): void;
   chunkChanged(chunk: Chunk): void;
   chunkRemoved(chunk: Chunk): void;
+  /** The latest record of the document at that place of latest_text.ts is another one, or is going to be. */
+  latestChanged(place: number): void;
   /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
   readChunk(id: number): Uint8Array;
   /** Frees the memory of chunks that are gone, now or later. */
@@ -35,6 +36,7 @@ export type LatestQuestion = {
   readonly predicate: Predicate | undefined;
 };
 
+const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
 /** What reading a chunk costs, in LongWork's units. */
 const CHUNK_UNITS = 16;
@@ -51,6 +53,8 @@ export class Series implements ChunkOwner {
   /** In which group of the journal it was last named, and as which number there. */
   journalGroup = -1;
   journalIndex = 0;
+  /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
+  latestPlace = NO_PLACE;
 
   readonly #host: SeriesHost;
   readonly #chunks: Chunk[] = [];
@@ -67,6 +71,7 @@ export class Series implements ChunkOwner {
    * @returns how many records there are more: 1, or 0.
    */
   insert(record: Rendered): number {
+    if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const chunks = this.#chunks;
     const last = chunks[chunks.length - 1];
     if (last === undefined) this.#begin(0, record);
@@ -136,6 +141,7 @@ export class Series implements ChunkOwner {
 
   /** Removes the records with `from <= ts <= to` and returns how many there were. */
   remove(from: Timestamp, to: Timestamp): number {
+    if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const before = this.recordCount;
     const first = this.#firstChunkReaching(from);
     let next = first;
@@ -177,10 +183,16 @@ export class Series implements ChunkOwner {
       : chunk.count - 1;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
     if (predicate !== undefined && !predicate.matches(page, record)) return;
-    const { name } = this;
-    reply.byte(COMMA);
-    reply.copy(name.slab, name.start - 1, name.end + 2);
-    reply.copy(page.slab, page.recordStart(record) + 1, page.recordEnd(record));
+    reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
+  }
+
+  /** Appends `,NAME:RECORD` of the latest record, whenever that is; returns the chunk that ends with it. */
+  writeNewest(reply: ReplyText): Chunk {
+    // A document in its collection has records.
+    const chunk = this.#chunks[this.#chunks.length - 1] as Chunk;
+    const page = this.#host.chunks.readNewest(chunk);
+    reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textLength);
+    return chunk;
   }
 
   /**
@@ -228,6 +240,11 @@ export class Series implements ChunkOwner {
     if (range.reverse) copyReversed(reply, page, to - count, to);
     else copyRun(reply, page, from, from + count);
     return count;
+  }
+
+  #leaveLatestPlace(): void {
+    this.#host.latestChanged(this.latestPlace);
+    this.latestPlace = NO_PLACE;
   }
 
   #insertInside(record: Rendered): number {

@@ -79,6 +79,9 @@ export const CHUNK_TEXT_BYTES_MAX = 24 * KIB;
 /** Unpacked copies of packed chunks that are kept for the next reader. */
 export const UNPACKED_CACHE_BYTES_MAX = 64 * MIB;
 
+/** The text that polls of all latest records are answered with, kept for the next poll. */
+export const LATEST_TEXT_BYTES_MAX = 64 * MIB;
+
 /** How long the requests of one turn of the event loop may read and free memory: the rest is left to later turns. */
 export const PORTION_MS = 4;
 
