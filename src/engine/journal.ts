@@ -1,11 +1,12 @@
 /**
- * Group commit: joins the write commands that wait into one group, and hands it to the storage.
+ * Group commit: joins the write commands of one turn of the event loop into a group, and hands it to the storage.
  *
- * While one group is being written the next gathers, so a lone client waits for one commit and a thousand clients
- * share one. Groups never overlap, so the journal's order is the order in which memory saw the commands.
+ * Mostly that writes it at once, and all of them are answered in the same turn. Where it has to wait for the disk, the
+ * next group gathers meanwhile, so a lone client waits for one commit and a thousand clients share one. Groups never
+ * overlap, so the journal's order is the order in which memory saw the commands.
  */
 import { DatabaseError } from "../protocol/errors.ts";
-import type { Storage } from "../storage/storage.ts";
+import { GROUP_HEAD_BYTES, type Storage } from "../storage/storage.ts";
 import type { Written } from "./database.ts";
 import { COLUMN_TEXT_END, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import {
@@ -27,18 +28,16 @@ const GROUPS_KEPT = 1000;
 const RETRY_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
-/** A stream of writes that never pauses is cut into groups of about this many turns of the event loop. */
-const GATHERING_TURNS_MAX = 16;
 
-type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup">;
+type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup" | "durableGroup">;
 
 export class Journal {
   readonly #storage: JournalStorage;
-  /** The group that gathers; shared memory, so that handing it to another thread copies nothing. */
-  #bytes = sharedBuffer(BYTES_AT_FIRST);
-  #length = 0;
-  /** The buffer of the group that is being written, which gathers again after it: two are enough. */
-  #otherBytes = sharedBuffer(BYTES_AT_FIRST);
+  /** The group that gathers. */
+  #bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  #length = GROUP_HEAD_BYTES;
+  /** The buffer of a group that is being written meanwhile, which gathers again after it: two are enough. */
+  #otherBytes = Buffer.allocUnsafeSlow(0);
   /** How many groups in a row have needed no large buffer. */
   #spareGroups = 0;
   /** The number of the group that gathers. */
@@ -60,6 +59,11 @@ export class Journal {
   /** The newest group that is closed: all that memory has seen is in it, in those before it, or still gathers. */
   get lastClosedGroup(): number {
     return this.#group - 1;
+  }
+
+  /** Up to which group all is known to be on the disk. */
+  get durableGroup(): number {
+    return this.#storage.durableGroup;
   }
 
   /** What the disk last said, while it takes nothing. */
@@ -114,7 +118,7 @@ export class Journal {
 
   /** Resolves when all that was written down so far is committed, or was refused. */
   async drain(): Promise<void> {
-    while (this.#length > 0 || this.#writing !== undefined) {
+    while (this.#isGathering || this.#writing !== undefined) {
       if (this.#failure !== undefined) throw this.#failure;
       this.#handOver();
       await this.#writing?.catch(() => {});
@@ -135,7 +139,7 @@ export class Journal {
     const at = this.#length;
     const end = at + ENTRY_HEAD_BYTES + payloadBytes;
     if (end > this.#bytes.length) {
-      const larger = sharedBuffer(Math.max(end, this.#bytes.length * 2));
+      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2));
       this.#bytes.copy(larger, 0, 0, at);
       this.#bytes = larger;
     }
@@ -157,55 +161,63 @@ export class Journal {
     return this.#gathering.promise;
   }
 
-  /**
-   * Hands the group over when a turn of the event loop has brought nothing more. So it holds all that clients have sent
-   * before they wait: waking the other thread costs as much as a hundred records, and a quiet turn next to nothing.
-   */
+  get #isGathering(): boolean {
+    return this.#length > GROUP_HEAD_BYTES;
+  }
+
+  /** Hands the group over at the end of the turn: it holds all that clients have sent before they wait. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    let turnsLeft = GATHERING_TURNS_MAX;
-    let lengthBefore = this.#length;
-    const look = (): void => {
-      if (this.#length > lengthBefore && turnsLeft-- > 0) {
-        lengthBefore = this.#length;
-        setImmediate(look);
-      } else {
-        this.#isScheduled = false;
-        this.#handOver();
-      }
-    };
-    setImmediate(look);
+    setImmediate(this.#handOverScheduled);
   }
 
+  readonly #handOverScheduled = (): void => {
+    this.#isScheduled = false;
+    this.#handOver();
+  };
+
   #handOver(): void {
-    if (this.#writing !== undefined || this.#length === 0) return;
-    const body = new Uint8Array(this.#bytes.buffer, 0, this.#length);
+    if (this.#writing !== undefined || !this.#isGathering) return;
     const waiting = this.#gathering;
-    this.#writing = this.#write(this.#group, body, waiting);
+    const group = { number: this.#group++, bytes: this.#bytes, length: this.#length };
     this.#gathering = undefined;
-    this.#length = 0;
+    this.#length = GROUP_HEAD_BYTES;
     this.#documentCount = 0;
-    this.#group++;
-    const gathering = this.#otherBytes;
-    this.#otherBytes = this.#bytes;
-    this.#spareGroups = body.length > BYTES_KEPT ? 0 : this.#spareGroups + 1;
-    const isKept = gathering.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
-    this.#bytes = isKept ? gathering : sharedBuffer(BYTES_AT_FIRST);
+    const isLarge = group.length > BYTES_KEPT;
+    this.#spareGroups = isLarge ? 0 : this.#spareGroups + 1;
+    const written = this.#commit(group);
+    if (written === undefined) waiting?.resolve();
+    else {
+      // Its bytes are in use until it is written.
+      this.#bytes = this.#otherBytes;
+      this.#otherBytes = group.bytes;
+      this.#writing = this.#finish(group, written, waiting);
+    }
+    const isKept = this.#bytes.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
+    if (!isKept || this.#bytes.length === 0) this.#bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  }
+
+  #commit({ number, bytes, length }: Group): Promise<void> | undefined {
+    try {
+      return this.#storage.commitGroup(number, bytes, length);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
    * A group the disk does not take is tried again until it does: what comes later builds on it. Those who wait for it
    * are told at once, and new writes are refused meanwhile.
    */
-  async #write(
-    number: number,
-    body: Uint8Array,
+  async #finish(
+    group: Group,
+    written: Promise<void>,
     waiting: PromiseWithResolvers<void> | undefined,
   ): Promise<void> {
-    for (;;) {
+    for (let attempt: Promise<void> | undefined = written; ; attempt = this.#commit(group)) {
       try {
-        await this.#storage.commitGroup(number, body);
+        await attempt;
         break;
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -218,11 +230,11 @@ export class Journal {
     this.#failure = undefined;
     this.#writing = undefined;
     waiting?.resolve();
-    if (this.#length > 0) this.#schedule();
+    if (this.#isGathering) this.#schedule();
   }
 }
 
-const sharedBuffer = (size: number): Buffer => Buffer.from(new SharedArrayBuffer(size));
+type Group = { readonly number: number; readonly bytes: Buffer; readonly length: number };
 
 function notSaved(cause: Error): DatabaseError {
   return new DatabaseError("storage_failed", `The disk does not take writes: ${cause.message}`, { cause });

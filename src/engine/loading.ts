@@ -35,15 +35,12 @@ export interface LoadTarget {
 /** @throws StorageError that names the damaged file */
 export async function loadDatabase(storage: Storage, target: LoadTarget): Promise<void> {
   await loadCollections(storage, target);
-  let after = 0;
   for (;;) {
-    const groups = await storage.journalGroups(after);
-    if (groups.length === 0) return;
-    for (const { number, body } of groups) {
-      replayGroup(target, number, body);
-      after = number;
-    }
-    await target.replayed(after);
+    const groups = await storage.nextGroups();
+    const last = groups.at(-1);
+    if (last === undefined) return;
+    for (const { number, body } of groups) replayGroup(target, number, body);
+    await target.replayed(last.number);
   }
 }
 
@@ -151,7 +148,7 @@ function replayGroup(target: LoadTarget, number: number, body: Uint8Array): void
     });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StorageError(`Group ${number} of the journal in catalog.db cannot be read: ${reason}`, {
+    throw new StorageError(`Group ${number} of the journal cannot be read: ${reason}`, {
       cause,
     });
   }

@@ -132,7 +132,21 @@ export class MemoryDatabase implements Database {
         if (this.#memory.isShort) await this.#runCheckpoint(group);
       },
     });
-    if (storage.hasJournal) this.#journal = new Journal(storage);
+    if (!storage.hasJournal) return;
+    await this.#closeGap(storage);
+    this.#journal = new Journal(storage);
+  }
+
+  /**
+   * A checkpoint may be ahead of the journal, when that was taken away or, in older formats, lost its end. Its numbers go
+   * on after both, so what is before the gap is saved, and the journal begins anew after it.
+   */
+  async #closeGap(storage: Storage): Promise<void> {
+    const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
+    const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
+    if (newest <= storage.lastGroup) return;
+    await this.#runCheckpoint(storage.lastGroup);
+    await storage.cutJournal(newest);
   }
 
   /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
@@ -191,7 +205,7 @@ export class MemoryDatabase implements Database {
   async snapshot(): Promise<Snapshot | undefined> {
     const storage = this.#storage;
     if (storage === undefined) return undefined;
-    // What the journal holds is copied while commits wait: so that is little.
+    // So that the journal is little.
     await this.checkpoint();
     while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
     const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
@@ -220,6 +234,7 @@ export class MemoryDatabase implements Database {
     if (storage === undefined) return saved;
     const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
     const upTo = journalPosition();
+    storage.beginCut();
     for (const name of [...this.#collections.dropped]) {
       await storage.dropCollection(name);
       this.#collections.dropped.delete(name);
