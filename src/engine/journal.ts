@@ -6,6 +6,7 @@
  * overlap, so the journal's order is the order in which memory saw the commands.
  */
 import { DatabaseError } from "../protocol/errors.ts";
+import { quoteText } from "../protocol/json.ts";
 import { GROUP_HEAD_BYTES, type Storage } from "../storage/storage.ts";
 import type { Written } from "./database.ts";
 import { COLUMN_TEXT_END, COLUMNS, type InsertBatch } from "./insert_batch.ts";
@@ -15,6 +16,8 @@ import {
   ENTRY_DOCUMENT,
   ENTRY_HEAD_BYTES,
   ENTRY_INSERT,
+  ENTRY_RESET,
+  ENTRY_VALUE,
   INSERT_ROW_BYTES,
   writeCommand,
 } from "./journal_entry.ts";
@@ -29,7 +32,7 @@ const RETRY_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
 
-type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup" | "durableGroup">;
+type JournalStorage = Pick<Storage, "beginSegment" | "commitGroup" | "lastGroup" | "durableGroup">;
 
 export class Journal {
   readonly #storage: JournalStorage;
@@ -42,14 +45,21 @@ export class Journal {
   #spareGroups = 0;
   /** The number of the group that gathers. */
   #group: number;
+  /** Documents are named once in it: a number that no other table has had. */
+  #table = 0;
   #documentCount = 0;
   #gathering: PromiseWithResolvers<void> | undefined;
   #isScheduled = false;
   /** The group that is being written, or that the disk did not take and that is tried again. */
   #writing: Promise<void> | undefined;
+  /** Whether the storage has it, the last time it was asked. */
+  #attempt: Promise<void> | undefined;
   #failure: Error | undefined;
-  /** The documents' numbers in the group, of the batch that is being written down. */
+  /** The documents' numbers in the table, of the batch that is being written down. */
   #documents = new Int32Array(1024);
+  /** The collection whose value was set last, and as a JSON string. */
+  #collection = "";
+  #quotedCollection = '""';
 
   constructor(storage: JournalStorage) {
     this.#storage = storage;
@@ -76,13 +86,27 @@ export class Journal {
     if (this.#failure !== undefined) throw notSaved(this.#failure);
   }
 
+  /**
+   * Ends what the next checkpoint is going to save, and returns the number of its last group: what comes after it can be
+   * read without it.
+   *
+   * @throws what the disk says while it takes nothing
+   */
+  async endSegment(): Promise<number> {
+    while (this.#writing !== undefined) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await Promise.allSettled([this.#attempt]);
+    }
+    this.#handOver();
+    this.#table++;
+    this.#documentCount = 0;
+    this.#storage.beginSegment();
+    return this.lastClosedGroup;
+  }
+
   /** Notes that the next record of the batch being written down belongs to a document. */
   nameDocument(index: number, collection: Name, series: Series): void {
-    if (series.journalGroup !== this.#group) {
-      series.journalGroup = this.#group;
-      series.journalIndex = this.#documentCount++;
-      this.#writeDocument(collection, series.name);
-    }
+    if (series.journalTable !== this.#table) this.#nameSeries(collection, series);
     if (index >= this.#documents.length) {
       const larger = new Int32Array(this.#documents.length * 2);
       larger.set(this.#documents);
@@ -97,15 +121,28 @@ export class Journal {
     const rowBytes = 4 + count * INSERT_ROW_BYTES;
     let at = this.#beginEntry(ENTRY_INSERT, rowBytes + batch.textLength);
     const bytes = this.#bytes;
-    at = bytes.writeUInt32LE(count, at);
+    const documents = this.#documents;
+    at = writeUInt32(bytes, at, count);
     let textStart = 0;
     for (let index = 0; index < count; index++) {
       const textEnd = columns[index * COLUMNS + COLUMN_TEXT_END] as number;
-      at = writeUInt32(bytes, at, this.#documents[index] as number);
+      at = writeUInt32(bytes, at, documents[index] as number);
       at = writeUInt32(bytes, at, textEnd - textStart);
       textStart = textEnd;
     }
     batch.text.copy(bytes, at, 0, batch.textLength);
+    return this.#waitForCommit();
+  }
+
+  /** `value` is a JSON string with its quotes. */
+  value(col: string, key: string, value: string): Written {
+    if (col !== this.#collection) {
+      this.#collection = col;
+      this.#quotedCollection = quoteText(col);
+    }
+    const text = `${this.#quotedCollection},${quoteText(key)},${value}`;
+    const at = this.#beginEntry(ENTRY_VALUE, text.length * UTF8_BYTES_MAX);
+    this.#endEntry(at, this.#bytes.write(text, at));
     return this.#waitForCommit();
   }
 
@@ -125,7 +162,11 @@ export class Journal {
     }
   }
 
-  #writeDocument(collection: Name, document: Name): void {
+  #nameSeries(collection: Name, series: Series): void {
+    if (this.#documentCount === 0) this.#beginEntry(ENTRY_RESET, 0);
+    series.journalTable = this.#table;
+    series.journalIndex = this.#documentCount++;
+    const document = series.name;
     const collectionBytes = collection.end - collection.start;
     const documentBytes = document.end - document.start;
     let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collectionBytes + documentBytes);
@@ -183,7 +224,6 @@ export class Journal {
     const group = { number: this.#group++, bytes: this.#bytes, length: this.#length };
     this.#gathering = undefined;
     this.#length = GROUP_HEAD_BYTES;
-    this.#documentCount = 0;
     const isLarge = group.length > BYTES_KEPT;
     this.#spareGroups = isLarge ? 0 : this.#spareGroups + 1;
     const written = this.#commit(group);
@@ -215,9 +255,10 @@ export class Journal {
     written: Promise<void>,
     waiting: PromiseWithResolvers<void> | undefined,
   ): Promise<void> {
-    for (let attempt: Promise<void> | undefined = written; ; attempt = this.#commit(group)) {
+    this.#attempt = written;
+    for (;;) {
       try {
-        await attempt;
+        await this.#attempt;
         break;
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -225,6 +266,7 @@ export class Journal {
         this.#gathering?.reject(notSaved(this.#failure));
         this.#gathering = undefined;
         await Bun.sleep(RETRY_MS);
+        this.#attempt = this.#commit(group);
       }
     }
     this.#failure = undefined;

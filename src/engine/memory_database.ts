@@ -6,6 +6,7 @@
  * on in later turns.
  */
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
@@ -122,14 +123,10 @@ export class MemoryDatabase implements Database {
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#collections.add(name),
-      insert: (collection, document, record) => {
-        const series = collection.documents.get(document) ?? collection.addDocument(document);
-        collection.recordCount += series.insert(record);
-      },
       apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
-        if (this.#memory.isShort) await this.#runCheckpoint(group);
+        if (this.#memory.isShort) await this.#saveCollections(() => group);
       },
     });
     if (!storage.hasJournal) return;
@@ -145,7 +142,7 @@ export class MemoryDatabase implements Database {
     const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
     const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
     if (newest <= storage.lastGroup) return;
-    await this.#runCheckpoint(storage.lastGroup);
+    await this.#saveCollections(() => storage.lastGroup);
     await storage.cutJournal(newest);
   }
 
@@ -227,14 +224,19 @@ export class MemoryDatabase implements Database {
     await this.checkpoint();
   }
 
-  /** `position`: up to which group of the journal memory is, if it does not know by itself. */
-  async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
+  async #runCheckpoint(): Promise<CheckpointCounts> {
     const storage = this.#storage;
+    if (storage === undefined) return { collections: 0, chunks: 0 };
+    const upTo = (await this.#journal?.endSegment()) ?? storage.lastGroup;
+    const saved = await this.#saveCollections(() => this.#journal?.lastClosedGroup ?? storage.lastGroup);
+    await storage.cutJournal(upTo);
+    return saved;
+  }
+
+  /** `journalPosition`: up to which group of the journal memory is. */
+  async #saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
+    const storage = this.#storage as Storage;
     const saved = { collections: 0, chunks: 0 };
-    if (storage === undefined) return saved;
-    const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const upTo = journalPosition();
-    storage.beginCut();
     for (const name of [...this.#collections.dropped]) {
       await storage.dropCollection(name);
       this.#collections.dropped.delete(name);
@@ -244,7 +246,6 @@ export class MemoryDatabase implements Database {
       saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
       saved.collections++;
     }
-    await storage.cutJournal(upTo);
     return saved;
   }
 
@@ -334,9 +335,13 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue(request: Request<"sval">): Written {
-    this.#memory.ensureRoom(request.key.length + request.value.length);
-    return both(this.#write({ type: "sval", request }), this.#memory.relieve());
+  setValue({ col, key, value }: Request<"sval">): Written {
+    const journal = this.#journal;
+    this.#memory.ensureRoom(key.length + value.length);
+    journal?.ensureWritable();
+    const text = quoteText(value);
+    this.#collections.setValue(col, key, text);
+    return both(journal?.value(col, key, text), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {

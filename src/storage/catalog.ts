@@ -116,7 +116,7 @@ export class Catalog {
           throw damagedFile(this.#file, `group ${expected - 1} of the journal is missing`);
         const body = this.#readGroup(row);
         bytes += body.length;
-        groups.push({ number: row.number, body });
+        groups.push({ number: row.number, body, isAlone: true });
         if (bytes > GROUPS_BYTES) break;
       }
       return groups;

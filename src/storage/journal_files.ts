@@ -59,8 +59,6 @@ export class JournalFiles {
   #lastGroup = 0;
   #durableGroup = 0;
   #isFolderSynced: boolean;
-  /** Whether the end of what there was at the start is known. */
-  #isRead = false;
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   #syncFailure: Error | undefined;
@@ -117,7 +115,6 @@ export class JournalFiles {
         this.#lastGroup = groups.at(-1)?.number ?? this.#lastGroup;
         yield groups;
       }
-      this.#isRead = true;
     } catch (error) {
       throw explainError(error, this.#folder);
     }
@@ -171,9 +168,8 @@ export class JournalFiles {
    */
   async cut(upTo: number): Promise<void> {
     await Promise.allSettled([this.#writing, this.#syncing]);
-    const end = this.#isRead ? this.#lastGroup : Number.POSITIVE_INFINITY;
     const isDropped = (segment: Segment, index: number): boolean =>
-      segment !== this.#current && Math.min(boundOf(this.#segments, index), end) <= upTo;
+      segment !== this.#current && Math.min(boundOf(this.#segments, index), this.#lastGroup) <= upTo;
     const dropped = this.#segments.filter(isDropped);
     this.#segments = this.#segments.filter((segment) => !dropped.includes(segment));
     this.#lastGroup = Math.max(this.#lastGroup, upTo);

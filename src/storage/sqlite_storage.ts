@@ -152,7 +152,7 @@ export class SqliteStorage implements Storage {
     });
   }
 
-  beginCut(): void {
+  beginSegment(): void {
     this.#journal.beginSegment();
   }
 

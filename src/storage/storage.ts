@@ -83,7 +83,12 @@ export type LoadedCollection = {
   readonly file: string;
 };
 
-export type JournalGroup = { readonly number: number; readonly body: Uint8Array };
+export type JournalGroup = {
+  readonly number: number;
+  readonly body: Uint8Array;
+  /** Whether it is of format 1, which knew nothing of what was named in other groups. */
+  readonly isAlone?: boolean;
+};
 
 /** What a group's buffer leaves free before its body. */
 export const GROUP_HEAD_BYTES = 28;
@@ -130,9 +135,12 @@ export interface Storage extends ApiKeyStorage {
    * @throws StorageError, at once or later, when the disk did not take it; the same group may be tried again
    */
   commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined;
-  /** Begins a checkpoint of all collections: what is committed from here on outlives it. */
-  beginCut(): void;
-  /** Ends a checkpoint of all collections: forgets the groups up to and including a number. */
+  /** What is committed from here on can be kept when what was committed before is cut off. */
+  beginSegment(): void;
+  /**
+   * Ends a checkpoint of all collections: forgets the groups up to and including a number, the last one before a
+   * segment began, or the last of all. Not while groups are still to be read.
+   */
   cutJournal(upTo: number): Promise<void>;
 
   /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */

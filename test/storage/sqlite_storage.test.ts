@@ -192,10 +192,12 @@ async function makeOldFormat(directory: string): Promise<void> {
   );
   const { last_group } = database.query("SELECT last_group FROM meta").get() as { last_group: number };
   const files = new JournalFiles({ directory, durability: "interval" });
+  const old = new OldBody();
   for await (const groups of files.groups(last_group)) {
     for (const { number, body } of groups) {
       const isPacked = number % 2;
-      const stored = isPacked ? Bun.zstdCompressSync(body) : Buffer.from(body);
+      const plain = old.of(Buffer.from(body));
+      const stored = isPacked ? Bun.zstdCompressSync(plain) : plain;
       database
         .query("INSERT INTO journal VALUES (?, ?, ?, ?)")
         .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
@@ -205,6 +207,34 @@ async function makeOldFormat(directory: string): Promise<void> {
   database.run("PRAGMA user_version = 1");
   database.close();
   rmSync(join(directory, "journal"), { recursive: true, force: true });
+}
+
+/** A group names its documents itself in format 1, and `sval` is a command like any other. */
+class OldBody {
+  #documents: Buffer[] = [];
+
+  of(body: Buffer): Buffer {
+    const before = [...this.#documents];
+    const entries: Buffer[] = [];
+    for (let at = 0; at < body.length; ) {
+      const end = at + 5 + body.readUInt32LE(at + 1);
+      const entry = body.subarray(at, end);
+      const kind = entry[0];
+      if (kind === 4) {
+        this.#documents = [];
+        before.length = 0;
+      } else if (kind === 5) {
+        const [col, key, value] = JSON.parse(`[${entry.subarray(5)}]`) as string[];
+        const json = Buffer.from(JSON.stringify(["sval", { col, key, value }]));
+        const head = Buffer.from([3, 0, 0, 0, 0]);
+        head.writeUInt32LE(json.length, 1);
+        entries.push(head, json);
+      } else entries.push(entry);
+      if (kind === 1) this.#documents.push(Buffer.from(entry));
+      at = end;
+    }
+    return Buffer.concat([...before, ...entries]);
+  }
 }
 
 function formatOf(directory: string): { version: number; hasTable: boolean } {
