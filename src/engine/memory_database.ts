@@ -6,6 +6,7 @@
  * on in later turns.
  */
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
@@ -40,7 +41,7 @@ import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
 import { readName } from "./name.ts";
-import type { Rendered } from "./page.ts";
+import { noRecord } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
@@ -65,7 +66,6 @@ export type MemoryDatabaseOptions = {
 export type CheckpointCounts = { collections: number; chunks: number };
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
-const NOTHING = Buffer.alloc(0);
 const EMPTY_TEXT = '""';
 /** How much of the memory limit copies of packed chunks may take, and texts for polls; how many slabs it is at least. */
 const UNPACKED_SHARE = 1 / 8;
@@ -88,14 +88,7 @@ export class MemoryDatabase implements Database {
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
-  readonly #rendered: Rendered = {
-    source: NOTHING,
-    view: new DataView(NOTHING.buffer),
-    from: 0,
-    to: 0,
-    high: 0,
-    low: 0,
-  };
+  readonly #rendered = noRecord();
 
   constructor({
     storage,
@@ -144,17 +137,27 @@ export class MemoryDatabase implements Database {
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#collections.add(name),
-      insert: (collection, document, record) => {
-        const series = collection.documents.get(document) ?? collection.addDocument(document);
-        collection.recordCount += series.insert(record);
-      },
       apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
-        if (this.#memory.isShort) await this.#runCheckpoint(group);
+        if (this.#memory.isShort) await this.#saveCollections(() => group);
       },
     });
-    if (storage.hasJournal) this.#journal = new Journal(storage);
+    if (!storage.hasJournal) return;
+    await this.#closeGap(storage);
+    this.#journal = new Journal(storage);
+  }
+
+  /**
+   * A checkpoint may be ahead of the journal, when that was taken away or, in older formats, lost its end. Its numbers go
+   * on after both, so what is before the gap is saved, and the journal begins anew after it.
+   */
+  async #closeGap(storage: Storage): Promise<void> {
+    const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
+    const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
+    if (newest <= storage.lastGroup) return;
+    await this.#saveCollections(() => storage.lastGroup);
+    await storage.cutJournal(newest);
   }
 
   /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
@@ -214,7 +217,7 @@ export class MemoryDatabase implements Database {
   async snapshot(): Promise<Snapshot | undefined> {
     const storage = this.#storage;
     if (storage === undefined) return undefined;
-    // What the journal holds is copied while commits wait: so that is little.
+    // So that the journal is little.
     await this.checkpoint();
     while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
     const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
@@ -236,13 +239,19 @@ export class MemoryDatabase implements Database {
     await this.checkpoint();
   }
 
-  /** `position`: up to which group of the journal memory is, if it does not know by itself. */
-  async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
+  async #runCheckpoint(): Promise<CheckpointCounts> {
     const storage = this.#storage;
+    if (storage === undefined) return { collections: 0, chunks: 0 };
+    const upTo = (await this.#journal?.endSegment()) ?? storage.lastGroup;
+    const saved = await this.#saveCollections(() => this.#journal?.lastClosedGroup ?? storage.lastGroup);
+    await storage.cutJournal(upTo);
+    return saved;
+  }
+
+  /** `journalPosition`: up to which group of the journal memory is. */
+  async #saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
+    const storage = this.#storage as Storage;
     const saved = { collections: 0, chunks: 0 };
-    if (storage === undefined) return saved;
-    const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const upTo = journalPosition();
     for (const name of [...this.#collections.dropped]) {
       await storage.dropCollection(name);
       this.#collections.dropped.delete(name);
@@ -252,7 +261,6 @@ export class MemoryDatabase implements Database {
       saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
       saved.collections++;
     }
-    await storage.cutJournal(upTo);
     return saved;
   }
 
@@ -354,9 +362,13 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue(request: Request<"sval">): Written {
-    this.#memory.ensureRoom(request.key.length + request.value.length);
-    return both(this.#write({ type: "sval", request }), this.#memory.relieve());
+  setValue({ col, key, value }: Request<"sval">): Written {
+    const journal = this.#journal;
+    this.#memory.ensureRoom(key.length + value.length);
+    journal?.ensureWritable();
+    const text = quoteText(value);
+    this.#collections.setValue(col, key, text);
+    return both(journal?.value(col, key, text), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {

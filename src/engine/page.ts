@@ -272,3 +272,14 @@ export type Rendered = {
   high: number;
   low: number;
 };
+
+export function noRecord(): Rendered {
+  const source = Buffer.alloc(0);
+  return { source, view: new DataView(source.buffer), from: 0, to: 0, high: 0, low: 0 };
+}
+
+/** Says where the records come from that are to be pointed out next. */
+export function takeSource(record: Rendered, source: Buffer): void {
+  record.source = source;
+  record.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+}

@@ -50,8 +50,8 @@ export class Series implements ChunkOwner {
   isSaved = false;
   /** No longer in its collection. */
   isGone = false;
-  /** In which group of the journal it was last named, and as which number there. */
-  journalGroup = -1;
+  /** In which table of the journal it was named last, and as which number there. */
+  journalTable = -1;
   journalIndex = 0;
   /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
   latestPlace = NO_PLACE;
