@@ -8,10 +8,10 @@ import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
-import { writeBackup } from "../storage/backup_file.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { LiveBackup } from "./live_backup.ts";
 import type { Log } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { readTlsFiles } from "./tls_files.ts";
@@ -74,7 +74,8 @@ export async function runServer(
     const notReady = (): string | undefined => database.failure ?? housekeeping.failure;
     const loaded = Promise.withResolvers<void>();
     // Before the data is there: clients wait instead of being refused, and `/readyz` says why.
-    const backup = () => backupOf(database);
+    const backups = new LiveBackup(database, log);
+    const backup = (signal: AbortSignal) => backups.start(signal);
     const parts = { database, apiKeys, log, status, notReady, backup, loaded: loaded.promise };
     const server = listen(options, parts);
     try {
@@ -115,32 +116,6 @@ export async function runServer(
 async function openStorage({ data, durability }: InstanceOptions): Promise<{ storage?: SqliteStorage }> {
   if (data === undefined) return {};
   return { storage: await SqliteStorage.open({ directory: data, durability }) };
-}
-
-/** The copy on the disk is gone when the last byte is sent, or nobody wants it any more. */
-async function backupOf(database: MemoryDatabase): Promise<ReadableStream<Uint8Array> | undefined> {
-  const snapshot = await database.snapshot();
-  if (snapshot === undefined) return undefined;
-  const bytes = writeBackup(snapshot.folder, snapshot.takenAt);
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { value, done } = await bytes.next();
-        if (!done) {
-          controller.enqueue(value);
-          return;
-        }
-        controller.close();
-      } catch (error) {
-        controller.error(error);
-      }
-      snapshot.remove();
-    },
-    async cancel() {
-      await bytes.return(undefined);
-      snapshot.remove();
-    },
-  });
 }
 
 type StatusSources = {

@@ -112,6 +112,12 @@ export class Journal {
     return this.#waitForCommit();
   }
 
+  /** Resolves when all that was written down so far is committed, however much comes meanwhile. @throws DatabaseError */
+  async committed(): Promise<void> {
+    this.ensureWritable();
+    await (this.#length > 0 ? this.#waitForCommit() : this.#writing);
+  }
+
   /** Resolves when all that was written down so far is committed, or was refused. */
   async drain(): Promise<void> {
     while (this.#length > 0 || this.#writing !== undefined) {

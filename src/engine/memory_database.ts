@@ -81,6 +81,8 @@ export class MemoryDatabase implements Database {
   readonly #memory: MemoryLimit;
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
+  /** The one that is being made. */
+  #snapshot: Promise<Snapshot> | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
 
@@ -184,30 +186,33 @@ export class MemoryDatabase implements Database {
   }
 
   /**
-   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Checkpoints wait for it.
+   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Writes and checkpoints go
+   * on; the journal is cut when it is over.
    *
    * @throws StorageError
    */
   async snapshot(): Promise<Snapshot | undefined> {
     const storage = this.#storage;
     if (storage === undefined) return undefined;
-    // What the journal holds is copied while commits wait: so that is little.
+    // What the journal holds is copied with it: so that is little.
     await this.checkpoint();
-    while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
-    const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
-    this.#checkpoint = promise;
-    try {
-      return await storage.snapshot();
-    } finally {
-      this.#checkpoint = undefined;
-      resolve({ collections: 0, chunks: 0 });
+    while (this.#checkpoint !== undefined || this.#snapshot !== undefined) {
+      await Promise.allSettled([this.#checkpoint, this.#snapshot]);
     }
+    // Nothing may come between the last look and this.
+    const snapshot = storage.snapshot(async () => this.#journal?.committed());
+    this.#snapshot = snapshot.finally(() => {
+      this.#snapshot = undefined;
+    });
+    return this.#snapshot;
   }
 
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
     await this.#longWork.drain();
     await this.#journal?.drain();
+    // The last checkpoint cuts the journal.
+    await this.#snapshot?.catch(() => {});
     // One that is under way may be past what came last; if it fails, so does the next, which says so.
     await this.#checkpoint?.catch(() => {});
     await this.checkpoint();
@@ -229,7 +234,8 @@ export class MemoryDatabase implements Database {
       saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
       saved.collections++;
     }
-    await storage.cutJournal(upTo);
+    // A copy that is being made of older checkpoints needs what came since.
+    if (this.#snapshot === undefined) await storage.cutJournal(upTo);
     return saved;
   }
 

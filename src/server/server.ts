@@ -48,7 +48,7 @@ export type ServerOptions = {
   /** Encrypts; see `replaceTls`. */
   readonly tls?: TlsKeyPair | undefined;
   /** See OperationsOptions. */
-  readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
+  readonly backup?: NonNullable<OperationsOptions["backup"]>;
   /** Where metrics need no API key. */
   readonly opsPort?: number | undefined;
   readonly slowRequestMs?: number;
@@ -208,10 +208,9 @@ function answer(
   const { options, operations } = parts;
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (!isWebSocket) {
-    const { apiKeys, backup } = options;
-    // Bun gives up on a request after 10 s without a byte; a backup takes as long as it takes.
-    if (request.url.includes("/backup")) server.timeout(request, 0);
-    const operation = answerOperations(request, { ...operations, apiKeys, ...(backup && { backup }) });
+    const { apiKeys, log } = options;
+    const backup = options.backup && patient(options.backup, request, server);
+    const operation = answerOperations(request, { ...operations, apiKeys, log, ...(backup && { backup }) });
     if (operation !== undefined) return operation;
   }
   if (parts.isLoaded || options.loaded === undefined) return upgrade(parts, request, server);
@@ -221,6 +220,17 @@ function answer(
     () => upgrade(parts, request, server),
     () => new Response("The server could not load its data\n", { status: 503 }),
   );
+}
+
+type Backup = NonNullable<OperationsOptions["backup"]>;
+
+/** Bun gives up on a request after 10 s without a byte; to make a backup takes as long as it takes. */
+function patient(backup: Backup, request: Request, server: Server<Connection>): Backup {
+  return (signal) => {
+    server.timeout(request, 0);
+    // Who has stopped reading it does not keep it.
+    return backup(signal).finally(() => server.timeout(request, IDLE_TIMEOUT_SECONDS));
+  };
 }
 
 function upgrade(

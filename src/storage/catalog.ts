@@ -17,8 +17,8 @@ import { Database } from "bun:sqlite";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Scope } from "../protocol/scope.ts";
+import { CatalogCopy } from "./catalog_copy.ts";
 import { checksumOf } from "./checksum.ts";
-import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
 
@@ -68,6 +68,7 @@ export class Catalog {
   #syncFailure: Error | undefined;
   readonly #shared: Uint8Array[] = [];
   readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #copy: CatalogCopy | undefined;
 
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
   constructor({ directory, durability }: { directory: string; durability: Durability }) {
@@ -101,13 +102,30 @@ export class Catalog {
     });
   }
 
-  /** Writes all of it, the journal too, to a file that is not there yet. */
-  copyTo(file: string): void {
-    this.#explaining(() => this.#database.query("VACUUM INTO ?").run(file));
+  /** Begins a copy, in a file that is not there yet. The journal must not be cut until it is finished. */
+  beginCopy(file: string): void {
+    this.endCopy();
+    this.#explaining(() => {
+      openDatabase(file).close();
+      this.#copy = new CatalogCopy(this.#database, file);
+    });
   }
 
-  diskBytes(): number {
-    return fileBytes(this.#file) + fileBytes(`${this.#file}-wal`);
+  /** Returns whether there is so much left that it should be called again before `finishCopy`. */
+  stepCopy(): boolean {
+    return this.#explaining(() => this.#copy?.step() ?? false);
+  }
+
+  finishCopy(): void {
+    this.#explaining(() => this.#copy?.finish());
+    this.#copy = undefined;
+  }
+
+  /** Gives up a copy that is not finished. */
+  endCopy(): void {
+    const copy = this.#copy;
+    this.#copy = undefined;
+    copy?.end();
   }
 
   /** The groups after a number, a few megabytes of them; none at the end. */

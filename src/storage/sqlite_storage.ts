@@ -6,10 +6,12 @@
  *     DIR/server.pid             the process that holds the directory
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
-import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { COLLECTIONS_FOLDER, type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { bytesInFolder, sumOfSizes } from "./file_size.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
@@ -192,27 +194,47 @@ export class SqliteStorage implements Storage {
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
-  async snapshot(): Promise<Snapshot> {
+  async snapshot(committed: () => Promise<void>): Promise<Snapshot> {
     const { catalog, collections } = this.#links;
+    await this.#ensureRoomForCopy();
     const folder = mkdtempSync(join(this.#directory, SNAPSHOT_PREFIX));
-    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
     try {
       for (const name of this.#listed) await collections.call("copyTo", name, folder);
-      // Last: its journal is what makes all collections those of one moment.
-      await catalog.call("copyTo", join(folder, "catalog.db"));
+      await catalog.call("beginCopy", join(folder, CATALOG_FILE));
+      while (await catalog.call("stepCopy")) {}
+      // Last: a journal that holds all that the collections hold makes them those of one moment.
+      await committed();
+      await catalog.call("finishCopy");
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
-      remove();
+      // The first error is the one that tells what happened.
+      await catalog.call("endCopy").catch(() => {});
+      await remove();
       throw error;
     }
   }
 
-  /** How much room its files take: collections, and the journal with the rest of the catalog. */
+  /** A disk that a copy has filled would take no more writes. */
+  async #ensureRoomForCopy(): Promise<void> {
+    const { dataBytes, journalBytes } = await this.diskBytes();
+    const { bavail, bsize } = await statfs(this.#directory);
+    const [needed, free] = [dataBytes + journalBytes, bavail * bsize];
+    if (free >= needed) return;
+    throw new StorageError(
+      `${this.#directory} has ${free} bytes free, and the copy that a backup is made of may need ${needed}. Make room`,
+    );
+  }
+
+  /**
+   * How much room its files take: collections, and the journal with the rest of the catalog.
+   *
+   * Not by the threads, which may be busy for seconds with one collection.
+   */
   async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
-    const { catalog, collections } = this.#links;
     const [journalBytes, dataBytes] = await Promise.all([
-      catalog.call("diskBytes"),
-      collections.call("diskBytes"),
+      sumOfSizes([CATALOG_FILE, `${CATALOG_FILE}-wal`].map((name) => join(this.#directory, name))),
+      bytesInFolder(join(this.#directory, COLLECTIONS_FOLDER)),
     ]);
     return { dataBytes, journalBytes };
   }
@@ -246,6 +268,7 @@ export class SqliteStorage implements Storage {
   }
 }
 
+const CATALOG_FILE = "catalog.db";
 /** The journal uses two at a time, and others after it has grown. */
 const SHARED_MAX = 4;
 const PID_FILE = "server.pid";
