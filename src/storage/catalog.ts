@@ -19,6 +19,7 @@ import { join } from "node:path";
 import type { Scope } from "../protocol/scope.ts";
 import { CatalogCopy } from "./catalog_copy.ts";
 import { checksumOf } from "./checksum.ts";
+import { sqliteProblems } from "./collection_check.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
 
@@ -100,6 +101,11 @@ export class Catalog {
         lastGroup: Math.max(meta.last_group, last.number ?? 0),
       };
     });
+  }
+
+  /** What SQLite says is wrong with the file. */
+  problems(): string[] {
+    return this.#explaining(() => sqliteProblems(this.#database, this.#file));
   }
 
   /** Begins a copy, in a file that is not there yet. The journal must not be cut until it is finished. */

@@ -10,6 +10,7 @@ import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
+import { problemsOfCollection } from "./collection_check.ts";
 import { COLLECTIONS_FOLDER, type CollectionFiles, collectionPath } from "./collection_files.ts";
 import { bytesInFolder, sumOfSizes } from "./file_size.ts";
 import { explainError } from "./sqlite_error.ts";
@@ -192,6 +193,19 @@ export class SqliteStorage implements Storage {
     this.#chunks.forget(name);
     this.#unlisted.delete(name);
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
+  }
+
+  /** What is wrong with the files by themselves: one list a file, the catalog's first. Before anything is written. */
+  async *problems(): AsyncGenerator<readonly string[]> {
+    yield await this.#links.catalog.call("problems");
+    for (const name of this.#contents.collections) {
+      yield problemsOfCollection({ name, file: collectionPath(this.#directory, name) });
+    }
+  }
+
+  /** How many lists `problems` yields. */
+  get fileCount(): number {
+    return 1 + this.#contents.collections.length;
   }
 
   async snapshot(committed: () => Promise<void>): Promise<Snapshot> {
