@@ -7,8 +7,10 @@
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
+import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
+import type { CommitObserver } from "../storage/storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LiveBackup } from "./live_backup.ts";
@@ -60,7 +62,8 @@ export async function runServer(
   { log, secretKey, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
-  const storage = await openStorage(options);
+  const metrics = new Metrics();
+  const storage = await openStorage(options, metrics);
   let isLoaded = false;
   try {
     // Before the data is loaded: if that fails, its owner has seen the key all the same.
@@ -69,14 +72,15 @@ export async function runServer(
     const { data, flushIntervalMs } = options;
     const stored = storage.storage?.apiKeys() ?? [];
     const apiKeys = new ApiKeys({ secretKey: masterKey, stored, ...storage });
-    const housekeeping = new Housekeeping({ database, log, flushIntervalMs, isSaved: data !== undefined });
+    const isSaved = data !== undefined;
+    const housekeeping = new Housekeeping({ database, log, metrics, flushIntervalMs, isSaved });
     const status = statusOf({ options, startedAtMs, database, housekeeping, ...storage });
     const notReady = (): string | undefined => database.failure ?? housekeeping.failure;
     const loaded = Promise.withResolvers<void>();
     // Before the data is there: clients wait instead of being refused, and `/readyz` says why.
     const backups = new LiveBackup(database, log);
     const backup = (signal: AbortSignal) => backups.start(signal);
-    const parts = { database, apiKeys, log, status, notReady, backup, loaded: loaded.promise };
+    const parts = { database, apiKeys, log, metrics, status, notReady, backup, loaded: loaded.promise };
     const server = listen(options, parts);
     try {
       const loadingFromMs = performance.now();
@@ -113,9 +117,12 @@ export async function runServer(
 }
 
 /** As the options that the parts take, which have no storage when data is in memory only. */
-async function openStorage({ data, durability }: InstanceOptions): Promise<{ storage?: SqliteStorage }> {
+async function openStorage(
+  { data, durability }: InstanceOptions,
+  observer: CommitObserver,
+): Promise<{ storage?: SqliteStorage }> {
   if (data === undefined) return {};
-  return { storage: await SqliteStorage.open({ directory: data, durability }) };
+  return { storage: await SqliteStorage.open({ directory: data, durability, observer }) };
 }
 
 type StatusSources = {
@@ -151,7 +158,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
 
 type ServerParts = Pick<
   Parameters<typeof startServer>[0],
-  "database" | "apiKeys" | "log" | "status" | "notReady" | "backup" | "loaded"
+  "database" | "apiKeys" | "log" | "metrics" | "status" | "notReady" | "backup" | "loaded"
 >;
 
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {

@@ -1,10 +1,9 @@
 /**
  * HTTP for whoever looks after the server: `/healthz`, `/readyz` and `/metrics`.
  */
-import type { ApiKeys } from "../engine/api_keys.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { StorageError } from "../storage/storage.ts";
-import { type Login, readLogin } from "./login.ts";
+import type { Login } from "./login.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ServerLog } from "./server_log.ts";
 
@@ -13,8 +12,8 @@ export type OperationsOptions = {
   readonly status: () => Promise<ServerStatus>;
   /** Why nothing should be sent here; undefined when all is well. */
   readonly notReady: () => string | undefined;
-  /** Without, metrics are for everyone who gets here. */
-  readonly apiKeys?: ApiKeys;
+  /** Who asks, or a refusal. Without, metrics are for everyone who gets here. */
+  readonly login?: (request: Request) => Login | Response | Promise<Response>;
   /** All that is on the disk. `busy`: another one is under way. It may take its time. @throws StorageError */
   readonly backup?: (signal: AbortSignal) => Promise<BackupStream | "in memory" | "busy">;
   readonly log?: Pick<ServerLog, "diskFailed">;
@@ -40,13 +39,15 @@ export function answerOperations(
   }
   if (path === "/healthz") return text("ok", 200);
   if (path === "/readyz") return readiness(options.notReady());
-  const { apiKeys } = options;
-  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys);
-  if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
+  const login = options.login?.(request);
+  if (login instanceof Response || login instanceof Promise) return login;
   if (path === "/backup") return answerBackup(request, login, options);
-  return options
-    .status()
-    .then((status) => text(options.metrics.render(status).trimEnd(), 200, { "content-type": METRICS_TYPE }));
+  return answerMetrics(options);
+}
+
+async function answerMetrics({ metrics, status, notReady }: OperationsOptions): Promise<Response> {
+  const isReady = notReady() === undefined;
+  return text(metrics.render(await status(), { isReady }).trimEnd(), 200, { "content-type": METRICS_TYPE });
 }
 
 /** Of everything, so for the master key only, and never where no key is asked for. */

@@ -17,6 +17,7 @@ import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
   type CollectionCounts,
+  type CommitObserver,
   type Durability,
   type LoadedPortion,
   type Snapshot,
@@ -26,7 +27,11 @@ import {
 } from "./storage.ts";
 import { WorkerLink } from "./worker_link.ts";
 
-export type SqliteStorageOptions = { readonly directory: string; readonly durability: Durability };
+export type SqliteStorageOptions = {
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly observer?: CommitObserver;
+};
 
 type Links = { readonly catalog: WorkerLink<Catalog>; readonly collections: WorkerLink<CollectionFiles> };
 
@@ -35,6 +40,7 @@ export class SqliteStorage implements Storage {
   readonly lastGroup: number;
 
   readonly #directory: string;
+  readonly #observer: CommitObserver | undefined;
   readonly #links: Links;
   readonly #contents: CatalogContents;
   /** The collections that the catalog lists, and those that have a file and are to be listed. */
@@ -49,11 +55,12 @@ export class SqliteStorage implements Storage {
   readonly #chunks: ChunkReader;
 
   private constructor(
-    { directory, durability }: SqliteStorageOptions,
+    { directory, durability, observer }: SqliteStorageOptions,
     links: Links,
     contents: CatalogContents,
   ) {
     this.#directory = directory;
+    this.#observer = observer;
     this.#links = links;
     this.#contents = contents;
     this.#listed = new Set(contents.collections);
@@ -69,7 +76,7 @@ export class SqliteStorage implements Storage {
    *   the process should end then, since a damaged directory stays held until it does
    */
   static async open(options: SqliteStorageOptions): Promise<SqliteStorage> {
-    const { directory } = options;
+    const { directory, durability } = options;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     } catch (error) {
@@ -77,17 +84,20 @@ export class SqliteStorage implements Storage {
     }
     // Both threads start at once, which takes as long as loading a million records; the second one waits for the lock.
     const [catalogWorker, collectionsWorker] = [startWorker(), startWorker()];
-    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", ...options }).catch(
-      (error) => {
-        collectionsWorker.terminate();
-        throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
-      },
-    );
+    const catalog = await WorkerLink.open<Catalog>(catalogWorker, {
+      role: "catalog",
+      directory,
+      durability,
+    }).catch((error) => {
+      collectionsWorker.terminate();
+      throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
+    });
     try {
       const contents = await catalog.call("contents");
       const collections = await WorkerLink.open<CollectionFiles>(collectionsWorker, {
         role: "collections",
-        ...options,
+        directory,
+        durability,
       });
       removeSnapshots(directory);
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
@@ -128,11 +138,17 @@ export class SqliteStorage implements Storage {
     return this.#links.catalog.call("journalGroups", after);
   }
 
+  async commitGroup(number: number, body: Uint8Array): Promise<void> {
+    this.#observer?.commitBegan();
+    await this.#commit(number, body);
+    this.#observer?.commitEnded();
+  }
+
   /**
    * Shared memory goes to the other thread once and is known there by its place from then on: each time it is sent,
    * that thread's garbage collector counts it as new.
    */
-  commitGroup(number: number, body: Uint8Array): Promise<void> {
+  #commit(number: number, body: Uint8Array): Promise<void> {
     const { catalog } = this.#links;
     const { buffer, byteOffset, length } = body;
     if (!(buffer instanceof SharedArrayBuffer)) return catalog.call("commitGroup", number, body);

@@ -144,6 +144,12 @@ export interface Storage extends ApiKeyStorage {
   close(): Promise<void>;
 }
 
+/** Told of each group's commit; they never overlap. One that failed is tried again, and begins again. */
+export interface CommitObserver {
+  commitBegan(): void;
+  commitEnded(): void;
+}
+
 /** A copy of a data directory; whoever has it removes it. */
 export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): Promise<void> };
 
