@@ -33,6 +33,7 @@ export type InstanceOptions = Pick<
       | "frameBytesMax"
       | "opsPort"
       | "replyBytesMax"
+      | "slowRequestMs"
       | "tlsFiles"
     >
   >;
@@ -41,6 +42,8 @@ export type InstanceParts = {
   readonly log: Log;
   /** Asked for when the data directory is held. */
   readonly secretKey: () => string;
+  /** Told once a second while a start takes longer. */
+  readonly onLoading?: (counts: DatabaseCounts) => void;
   /** Uses the server; when it is done, all is saved and the server ends. */
   readonly use: (server: ReadyServer) => Promise<void>;
 };
@@ -59,7 +62,7 @@ const PROGRESS_MS = 1000;
 
 export async function runServer(
   options: InstanceOptions,
-  { log, secretKey, use }: InstanceParts,
+  { log, secretKey, onLoading, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
   const metrics = new Metrics();
@@ -84,7 +87,7 @@ export async function runServer(
     const server = listen(options, parts);
     try {
       const loadingFromMs = performance.now();
-      const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
+      const progress = setInterval(() => onLoading?.(database.counts()), PROGRESS_MS);
       await database.load().finally(() => clearInterval(progress));
       isLoaded = true;
       const loadedMs = performance.now() - loadingFromMs;
