@@ -17,6 +17,7 @@ import { addCompletion } from "./completion.ts";
 import { addDeletions } from "./deletion.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit_code.ts";
 import { addCollections, addHistory, addLatest } from "./fetch.ts";
+import { addHealth } from "./health.ts";
 import { addInsert, addInsertRecord } from "./insert.ts";
 import { describeError } from "./log.ts";
 import { flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
@@ -60,6 +61,7 @@ function createProgram(): Command {
   addServe(program);
   addStatus(program);
   addClients(program);
+  addHealth(program);
   addBench(program);
   addQuery(program);
   addLatest(program);

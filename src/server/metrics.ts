@@ -13,6 +13,8 @@ import { counter, family, gauge, Histogram, type Labels } from "./metric_family.
 const TYPES = Object.keys(MESSAGES) as MessageType[];
 /** A frame without a known type, or a commit, which is of many messages. */
 const UNKNOWN = "unknown";
+/** There from the start: of what appears with its first error, Prometheus does not see that it has increased. */
+const ALARMING = ["storage_failed", "memory_full", "internal"] as const satisfies readonly ErrorCode[];
 /** Why somebody was not let in. */
 export const REFUSALS = ["api_key", "origin", "limit"] as const;
 export type RefusalReason = (typeof REFUSALS)[number];
@@ -33,6 +35,7 @@ export class Metrics implements CommitObserver {
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
+    for (const code of ALARMING) for (const type of [...TYPES, undefined]) this.#errorsOf(type, code);
   }
 
   request(type: MessageType): void {
@@ -40,10 +43,17 @@ export class Metrics implements CommitObserver {
   }
 
   failure(type: MessageType | undefined, code: ErrorCode): void {
+    this.#errorsOf(type, code).value++;
+  }
+
+  #errorsOf(type: MessageType | undefined, code: ErrorCode): { readonly labels: Labels; value: number } {
     const key = `${type} ${code}`;
-    const entry = this.#errors.get(key);
-    if (entry === undefined) this.#errors.set(key, { labels: { type: type ?? UNKNOWN, code }, value: 1 });
-    else entry.value++;
+    let entry = this.#errors.get(key);
+    if (entry === undefined) {
+      entry = { labels: { type: type ?? UNKNOWN, code }, value: 0 };
+      this.#errors.set(key, entry);
+    }
+    return entry;
   }
 
   duration(type: MessageType | undefined, ms: number): void {

@@ -2,39 +2,10 @@
  * All metrics of a server that does something, in the format that Prometheus reads.
  */
 import { describe, expect, test } from "bun:test";
+import { METRIC_TYPES } from "../support/metric_types.ts";
 import { parsePrometheus } from "../support/prometheus_text.ts";
 import { SECRET_KEY, ServerProcess } from "../support/server_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
-
-/** What there is with data on a disk. */
-const FAMILIES = {
-  ready: "gauge",
-  build_info: "gauge",
-  uptime_seconds: "gauge",
-  collections: "gauge",
-  documents: "gauge",
-  records: "gauge",
-  key_values: "gauge",
-  connections: "gauge",
-  memory_used_bytes: "gauge",
-  memory_limit_bytes: "gauge",
-  memory_resident_bytes: "gauge",
-  cpu_seconds_total: "counter",
-  requests_total: "counter",
-  request_errors_total: "counter",
-  request_duration_seconds: "histogram",
-  connections_total: "counter",
-  connections_refused_total: "counter",
-  event_loop_delay_seconds: "histogram",
-  disk_data_bytes: "gauge",
-  disk_journal_bytes: "gauge",
-  journal_lag_seconds: "gauge",
-  commit_duration_seconds: "histogram",
-  checkpoints_total: "counter",
-  checkpoint_failures_total: "counter",
-  checkpoint_age_seconds: "gauge",
-  checkpoint_duration_seconds: "gauge",
-} as const;
 
 describe("/metrics", () => {
   test("has all there is to know of a server with data, each in its type", async () => {
@@ -53,7 +24,7 @@ describe("/metrics", () => {
     const families = parsePrometheus(await (await ask(SECRET_KEY)).text());
 
     const types = Object.fromEntries([...families].map(([name, { type }]) => [name, type]));
-    const expected = Object.entries(FAMILIES).map(([name, type]) => [`fluxiondb_${name}`, type]);
+    const expected = Object.entries(METRIC_TYPES).map(([name, type]) => [`fluxiondb_${name}`, type]);
     expect(types).toEqual(Object.fromEntries(expected));
     const sampleOf = (name: string, labels: Readonly<Record<string, string>> = {}) =>
       [...families.values()]
