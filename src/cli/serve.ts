@@ -1,6 +1,8 @@
 /**
  * `fluxiondb serve`: a server that runs until a signal ends it.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { CommandError } from "./command_error.ts";
 import { GROUP_SERVER } from "./command_group.ts";
@@ -54,6 +56,7 @@ export function addServe(program: Command): void {
 
 /** Runs until a signal ends it. */
 async function serve(options: ServeOptions): Promise<void> {
+  refuseOlderData(options.data);
   const givenKey = givenSecretKey({ key: options.secretKey, file: options.secretKeyFile });
   process.umask(FILE_MASK);
   const { logLevel: level, logFormat: format } = options;
@@ -101,6 +104,19 @@ async function serve(options: ServeOptions): Promise<void> {
     throw error;
   }
   log.info(options.data === undefined ? "Stopped" : "Stopped, all is saved");
+}
+
+/** An empty server where an older one has its data would look like a loss. @throws CommandError */
+function refuseOlderData(directory: string | undefined): void {
+  if (directory === undefined) return;
+  const older = join(directory, "fluxion.db");
+  if (!existsSync(older) || existsSync(join(directory, "catalog.db"))) return;
+  throw new CommandError(
+    `${directory} holds the data of an older server, and none of this one. Take it over, the file stays as it is:\n` +
+      `  fluxiondb import --from-fluxiondb ${older} --data ${directory}\n` +
+      "To go on with its secret key, add --api-key-file FILE, and give serve --secret-key-file FILE. To start with " +
+      "nothing, move fluxion.db away",
+  );
 }
 
 type Reloaded = { readonly logFile: LogFile | undefined; readonly reloadTls: ReadyServer["reloadTls"] };
