@@ -153,6 +153,17 @@ export class Journal {
     return this.#waitForCommit();
   }
 
+  /**
+   * Resolves when all that was written down so far is committed, however much comes meanwhile.
+   *
+   * @throws what the disk says, when it does not take it
+   */
+  async committed(): Promise<void> {
+    this.ensureWritable();
+    if (this.#isGathering) await this.#waitForCommit();
+    else if (this.#writing !== undefined) await this.#attempt;
+  }
+
   /** Resolves when all that was written down so far is committed, or was refused. */
   async drain(): Promise<void> {
     while (this.#isGathering || this.#writing !== undefined) {

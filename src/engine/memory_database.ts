@@ -18,7 +18,7 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { saveCollection } from "./checkpoint.ts";
+import { type CheckpointCounts, Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
@@ -63,7 +63,6 @@ export type MemoryDatabaseOptions = {
   longWork?: Partial<LongWorkOptions>;
 };
 
-export type CheckpointCounts = { collections: number; chunks: number };
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
 const EMPTY_TEXT = '""';
@@ -85,8 +84,8 @@ export class MemoryDatabase implements Database {
   readonly #collections: Collections;
   readonly #memory: MemoryLimit;
   readonly #latestTexts: LatestTexts;
+  readonly #checkpoints: Checkpoints | undefined;
   #journal: Journal | undefined;
-  #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered = noRecord();
 
@@ -117,10 +116,12 @@ export class MemoryDatabase implements Database {
       latestTexts: this.#latestTexts,
       storage,
     });
+    const checkpoints = storage && new Checkpoints({ storage, collections: this.#collections });
+    this.#checkpoints = checkpoints;
     this.#memory = new MemoryLimit({
       chunks: this.#chunks,
       limitBytes: memoryBytesMax,
-      save: storage === undefined ? undefined : () => this.checkpoint(),
+      save: checkpoints && (() => checkpoints.run()),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
     this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
@@ -132,32 +133,21 @@ export class MemoryDatabase implements Database {
    * @throws StorageError that names the damaged file
    */
   async load(): Promise<void> {
-    const storage = this.#storage;
-    if (storage === undefined) return;
+    const [storage, checkpoints] = [this.#storage, this.#checkpoints];
+    if (storage === undefined || checkpoints === undefined) return;
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#collections.add(name),
       apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
-        if (this.#memory.isShort) await this.#saveCollections(() => group);
+        if (this.#memory.isShort) await checkpoints.saveCollections(() => group);
       },
     });
     if (!storage.hasJournal) return;
-    await this.#closeGap(storage);
+    await checkpoints.closeGap();
     this.#journal = new Journal(storage);
-  }
-
-  /**
-   * A checkpoint may be ahead of the journal, when that was taken away or, in older formats, lost its end. Its numbers go
-   * on after both, so what is before the gap is saved, and the journal begins anew after it.
-   */
-  async #closeGap(storage: Storage): Promise<void> {
-    const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
-    const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
-    if (newest <= storage.lastGroup) return;
-    await this.#saveCollections(() => storage.lastGroup);
-    await storage.cutJournal(newest);
+    checkpoints.journal = this.#journal;
   }
 
   /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
@@ -202,66 +192,24 @@ export class MemoryDatabase implements Database {
    *
    * @throws StorageError; what was not saved is saved by the next one.
    */
-  checkpoint(): Promise<CheckpointCounts> {
-    this.#checkpoint ??= this.#runCheckpoint().finally(() => {
-      this.#checkpoint = undefined;
-    });
-    return this.#checkpoint;
+  async checkpoint(): Promise<CheckpointCounts> {
+    return this.#checkpoints?.run() ?? { collections: 0, chunks: 0 };
   }
 
   /**
-   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Checkpoints wait for it.
+   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Writes and checkpoints go
+   * on; the journal is cut when it is over.
    *
    * @throws StorageError
    */
   async snapshot(): Promise<Snapshot | undefined> {
-    const storage = this.#storage;
-    if (storage === undefined) return undefined;
-    // So that the journal is little.
-    await this.checkpoint();
-    while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
-    const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
-    this.#checkpoint = promise;
-    try {
-      return await storage.snapshot();
-    } finally {
-      this.#checkpoint = undefined;
-      resolve({ collections: 0, chunks: 0 });
-    }
+    return this.#checkpoints?.snapshot();
   }
 
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
     await this.#longWork.drain();
-    await this.#journal?.drain();
-    // One that is under way may be past what came last; if it fails, so does the next, which says so.
-    await this.#checkpoint?.catch(() => {});
-    await this.checkpoint();
-  }
-
-  async #runCheckpoint(): Promise<CheckpointCounts> {
-    const storage = this.#storage;
-    if (storage === undefined) return { collections: 0, chunks: 0 };
-    const upTo = (await this.#journal?.endSegment()) ?? storage.lastGroup;
-    const saved = await this.#saveCollections(() => this.#journal?.lastClosedGroup ?? storage.lastGroup);
-    await storage.cutJournal(upTo);
-    return saved;
-  }
-
-  /** `journalPosition`: up to which group of the journal memory is. */
-  async #saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
-    const storage = this.#storage as Storage;
-    const saved = { collections: 0, chunks: 0 };
-    for (const name of [...this.#collections.dropped]) {
-      await storage.dropCollection(name);
-      this.#collections.dropped.delete(name);
-    }
-    for (const collection of [...this.#collections.sorted()]) {
-      if (collection.isGone || collection.changes?.isEmpty) continue;
-      saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
-      saved.collections++;
-    }
-    return saved;
+    await this.#checkpoints?.close();
   }
 
   insert(batch: InsertBatch): Written {

@@ -67,7 +67,7 @@ export const WAITING_REPLIES_MAX = 16_384;
 /** The same in bytes, of the requests and of the replies that wait. */
 export const WAITING_REPLY_BYTES_MAX = 16 * MIB;
 
-/** Requests that take this long or longer are logged. */
+/** Requests that take this long or longer are logged, `--slow-request-ms`. */
 export const SLOW_REQUEST_MS = 200;
 
 /** A chunk is sealed at this many records. */

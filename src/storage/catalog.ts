@@ -18,7 +18,7 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
-import { fileBytes } from "./file_size.ts";
+import { sqliteProblems } from "./collection_check.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type JournalGroup, StorageError, type StoredApiKey } from "./storage.ts";
 
@@ -90,13 +90,14 @@ export class Catalog {
     });
   }
 
+  /** What SQLite says is wrong with the file. */
+  problems(): string[] {
+    return this.#explaining(() => sqliteProblems(this.#database, this.#file));
+  }
+
   /** Writes all of it to a file that is not there yet. */
   copyTo(file: string): void {
     this.#explaining(() => this.#database.query("VACUUM INTO ?").run(file));
-  }
-
-  diskBytes(): number {
-    return fileBytes(this.#file) + fileBytes(`${this.#file}-wal`);
   }
 
   /** The groups after a number that format 1 has, a few megabytes of them; none at the end. */

@@ -5,7 +5,6 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmS
 import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { encodeFileName } from "./file_name.ts";
-import { fileBytes } from "./file_size.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
@@ -15,7 +14,8 @@ import {
   StorageError,
 } from "./storage.ts";
 
-const FOLDER = "collections";
+/** Below the data directory. */
+export const COLLECTIONS_FOLDER = "collections";
 const ROWS_A_PORTION = 10_000;
 const ROWS_A_MESSAGE = 10_000;
 const NO_CHUNKS = new Float64Array(0);
@@ -25,7 +25,7 @@ const SUFFIXES = ["", WAL, "-shm", "-journal"];
 
 /** Where a collection is kept in a data directory. */
 export function collectionPath(directory: string, name: string): string {
-  return join(directory, FOLDER, `${encodeFileName(name)}.db`);
+  return join(directory, COLLECTIONS_FOLDER, `${encodeFileName(name)}.db`);
 }
 
 export class CollectionFiles {
@@ -37,7 +37,7 @@ export class CollectionFiles {
 
   constructor({ directory }: { directory: string }) {
     this.#directory = directory;
-    mkdirSync(join(directory, FOLDER), { recursive: true, mode: 0o700 });
+    mkdirSync(join(directory, COLLECTIONS_FOLDER), { recursive: true, mode: 0o700 });
   }
 
   /** From the first collection on, `nextPortions` reads these. */
@@ -87,7 +87,7 @@ export class CollectionFiles {
 
   /** Waits until the disk knows of all files that are new. */
   syncFolder(): void {
-    const folder = join(this.#directory, FOLDER);
+    const folder = join(this.#directory, COLLECTIONS_FOLDER);
     try {
       const handle = openSync(folder, "r");
       fsyncSync(handle);
@@ -100,15 +100,9 @@ export class CollectionFiles {
   /** Writes a collection's file, as of its last checkpoint, to one that is not there yet. */
   copyTo(name: string, folder: string): void {
     const path = this.#path(name);
-    const target = join(folder, FOLDER, basename(path));
+    const target = join(folder, COLLECTIONS_FOLDER, basename(path));
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     CollectionFile.copy(path, target);
-  }
-
-  /** Of all files, those of SQLite beside a database among them. */
-  diskBytes(): number {
-    const folder = join(this.#directory, FOLDER);
-    return readdirSync(folder).reduce((bytes, name) => bytes + fileBytes(join(folder, name)), 0);
   }
 
   removeFile(name: string): void {
@@ -118,7 +112,7 @@ export class CollectionFiles {
   /** Also tidies up after the reader of single chunks, which cannot remove SQLite's files beside a database. */
   close(): void {
     this.rollbackCheckpoint();
-    const folder = join(this.#directory, FOLDER);
+    const folder = join(this.#directory, COLLECTIONS_FOLDER);
     for (const name of readdirSync(folder)) {
       if (name.endsWith(WAL)) CollectionFile.open(join(folder, name.slice(0, -WAL.length))).close();
     }

@@ -11,13 +11,14 @@
 import { constants, mkdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { openFile, renameFile, syncData, syncFolder, unlinkFile } from "./disk_call.ts";
-import { fileBytes } from "./file_size.ts";
+import { fileBytes, sumOfSizes } from "./file_size.ts";
 import { GroupWriter } from "./group_writer.ts";
 import { type GroupStamp, sealGroup, sealMark } from "./journal_group.ts";
 import { readJournal } from "./journal_reader.ts";
 import {
   boundOf,
   closeSegment,
+  JOURNAL_FOLDER,
   placeIn,
   readJournalFolder,
   type Segment,
@@ -29,7 +30,6 @@ import { copySegments } from "./segment_copy.ts";
 import { explainError } from "./sqlite_error.ts";
 import { type Durability, type JournalGroup, StorageError } from "./storage.ts";
 
-const FOLDER = "journal";
 const SYNC_MS = 1000;
 /** A segment ends when it has become larger. */
 const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
@@ -42,6 +42,9 @@ export type JournalFilesOptions = {
   /** How long after a write all is synced. */
   readonly syncMs?: number;
 };
+
+/** How far its segments reach, by their order. */
+export type JournalExtent = readonly { readonly path: string; readonly length: number }[];
 
 export class JournalFiles {
   readonly #folder: string;
@@ -67,7 +70,7 @@ export class JournalFiles {
 
   /** Changes nothing on the disk. @throws StorageError */
   constructor({ directory, durability, syncMs = SYNC_MS }: JournalFilesOptions) {
-    this.#folder = join(directory, FOLDER);
+    this.#folder = join(directory, JOURNAL_FOLDER);
     this.#durability = durability;
     this.#syncMs = syncMs;
     try {
@@ -98,9 +101,8 @@ export class JournalFiles {
   }
 
   /** What its files take. */
-  bytes(): number {
-    const paths = [...this.#segments.map(({ path }) => path), ...this.#spares];
-    return paths.reduce((sum, path) => sum + fileBytes(path), 0);
+  bytes(): Promise<number> {
+    return sumOfSizes([...this.#segments.map(({ path }) => path), ...this.#spares]);
   }
 
   /**
@@ -184,12 +186,16 @@ export class JournalFiles {
     }
   }
 
-  /** Copies what is written so far to another data directory. Nothing may be cut meanwhile; writes go on. */
-  async copyTo(directory: string): Promise<void> {
-    const found = this.#segments.map(({ path, length }) => ({ path, length }));
-    for (const { path, length } of found) {
+  /** What is written by now. */
+  extent(): JournalExtent {
+    return this.#segments.map(({ path, length }) => ({ path, length }));
+  }
+
+  /** Copies what was written at a moment to another data directory. Nothing may be cut since; writes go on. */
+  async copyTo(directory: string, extent: JournalExtent): Promise<void> {
+    for (const { path, length } of extent) {
       try {
-        const target = join(directory, FOLDER, basename(path));
+        const target = join(directory, JOURNAL_FOLDER, basename(path));
         await Bun.write(target, Bun.file(path).slice(0, length), { mode: 0o600 });
       } catch (error) {
         throw explainError(error, path);

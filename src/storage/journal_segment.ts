@@ -12,6 +12,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { closeFile } from "./disk_call.ts";
 
+/** Below the data directory. */
+export const JOURNAL_FOLDER = "journal";
+
 export type SegmentName = { readonly path: string; readonly serial: number; readonly first: number };
 
 export type Segment = SegmentName & {

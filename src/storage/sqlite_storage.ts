@@ -8,15 +8,19 @@
  *     DIR/server.pid             the process that holds the directory
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
-import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { problemsOfCollection } from "./collection_check.ts";
+import { COLLECTIONS_FOLDER, type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { bytesInFolder, sumOfSizes } from "./file_size.ts";
 import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
   type CollectionCounts,
+  type CommitObserver,
   type Durability,
   type JournalGroup,
   type LoadedPortion,
@@ -27,7 +31,11 @@ import {
 } from "./storage.ts";
 import { WorkerLink } from "./worker_link.ts";
 
-export type SqliteStorageOptions = { readonly directory: string; readonly durability: Durability };
+export type SqliteStorageOptions = {
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly observer?: CommitObserver;
+};
 
 type Links = { readonly catalog: WorkerLink<Catalog>; readonly collections: WorkerLink<CollectionFiles> };
 
@@ -35,6 +43,7 @@ export class SqliteStorage implements Storage {
   readonly hasJournal: boolean;
 
   readonly #directory: string;
+  readonly #observer: CommitObserver | undefined;
   readonly #links: Links;
   readonly #contents: CatalogContents;
   /** The collections that the catalog lists, and those that have a file and are to be listed. */
@@ -51,8 +60,9 @@ export class SqliteStorage implements Storage {
   readonly #chunks: ChunkReader;
 
   private constructor(options: SqliteStorageOptions, links: Links, contents: CatalogContents) {
-    const { directory, durability } = options;
+    const { directory, durability, observer } = options;
     this.#directory = directory;
+    this.#observer = observer;
     this.#links = links;
     this.#journal = new JournalFiles(options);
     this.#contents = contents;
@@ -145,6 +155,15 @@ export class SqliteStorage implements Storage {
   }
 
   commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined {
+    const observer = this.#observer;
+    observer?.commitBegan();
+    const written = this.#writeGroup(number, bytes, length);
+    if (written !== undefined) return written.then(() => observer?.commitEnded());
+    observer?.commitEnded();
+    return undefined;
+  }
+
+  #writeGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined {
     if (!this.#isOldFormat) return this.#journal.write(number, bytes, length);
     return this.#links.catalog.call("raiseFormat").then(() => {
       this.#isOldFormat = false;
@@ -209,30 +228,63 @@ export class SqliteStorage implements Storage {
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
-  async snapshot(): Promise<Snapshot> {
+  /** What is wrong with the files by themselves: one list a file, the catalog's first. Before anything is written. */
+  async *problems(): AsyncGenerator<readonly string[]> {
+    yield await this.#links.catalog.call("problems");
+    for (const name of this.#contents.collections) {
+      yield problemsOfCollection({ name, file: collectionPath(this.#directory, name) });
+    }
+  }
+
+  /** How many lists `problems` yields. */
+  get fileCount(): number {
+    return 1 + this.#contents.collections.length;
+  }
+
+  async snapshot(committed: () => Promise<void>): Promise<Snapshot> {
     const { catalog, collections } = this.#links;
+    await this.#ensureRoomForCopy();
     const folder = mkdtempSync(join(this.#directory, SNAPSHOT_PREFIX));
-    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
     try {
       for (const name of this.#listed) await collections.call("copyTo", name, folder);
-      await catalog.call("copyTo", join(folder, "catalog.db"));
-      // Last: it is what makes all collections those of one moment.
-      await this.#journal.copyTo(folder);
+      // In one turn, so that API keys are those of the moment that the journal is copied up to.
+      const catalogCopied = catalog.call("copyTo", join(folder, CATALOG_FILE));
+      const written = committed().then(() => this.#journal.extent());
+      await Promise.allSettled([catalogCopied, written]);
+      await catalogCopied;
+      // Last: a journal that holds all that the collections hold makes them those of one moment.
+      await this.#journal.copyTo(folder, await written);
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
-      remove();
+      await remove();
       throw error;
     }
   }
 
-  /** How much room its files take: collections, and the journal with the catalog. */
+  /** A disk that a copy has filled would take no more writes. */
+  async #ensureRoomForCopy(): Promise<void> {
+    const { dataBytes, journalBytes } = await this.diskBytes();
+    const { bavail, bsize } = await statfs(this.#directory);
+    const [needed, free] = [dataBytes + journalBytes, bavail * bsize];
+    if (free >= needed) return;
+    throw new StorageError(
+      `${this.#directory} has ${free} bytes free, and the copy that a backup is made of may need ${needed}. Make room`,
+    );
+  }
+
+  /**
+   * How much room its files take: collections, and the journal with the catalog.
+   *
+   * Not by the threads, which may be busy for seconds with one collection.
+   */
   async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
-    const { catalog, collections } = this.#links;
-    const [catalogBytes, dataBytes] = await Promise.all([
-      catalog.call("diskBytes"),
-      collections.call("diskBytes"),
+    const [catalogBytes, journalBytes, dataBytes] = await Promise.all([
+      sumOfSizes([CATALOG_FILE, `${CATALOG_FILE}-wal`].map((name) => join(this.#directory, name))),
+      this.#journal.bytes(),
+      bytesInFolder(join(this.#directory, COLLECTIONS_FOLDER)),
     ]);
-    return { dataBytes, journalBytes: this.#journal.bytes() + catalogBytes };
+    return { dataBytes, journalBytes: journalBytes + catalogBytes };
   }
 
   async close(): Promise<void> {
@@ -270,6 +322,7 @@ export class SqliteStorage implements Storage {
   }
 }
 
+const CATALOG_FILE = "catalog.db";
 const PID_FILE = "server.pid";
 const SNAPSHOT_PREFIX = "snapshot-";
 

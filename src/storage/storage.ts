@@ -159,16 +159,25 @@ export interface Storage extends ApiKeyStorage {
   dropCollection(name: string): Promise<void>;
 
   /**
-   * Copies all that is stored into a folder of its own, as of one moment. No checkpoint may be under way or begin;
-   * commits go on.
+   * Copies all that is stored into a folder of its own, as of one moment. Commits and checkpoints go on, but the journal
+   * must not be cut.
+   *
+   * @param committed called when collections are copied: resolves when all that they may hold is in the journal too.
+   * @throws StorageError also when there is no room for the copy
    */
-  snapshot(): Promise<Snapshot>;
+  snapshot(committed: () => Promise<void>): Promise<Snapshot>;
 
   close(): Promise<void>;
 }
 
+/** Told of each group's commit; they never overlap. One that failed is tried again, and begins again. */
+export interface CommitObserver {
+  commitBegan(): void;
+  commitEnded(): void;
+}
+
 /** A copy of a data directory; whoever has it removes it. */
-export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): void };
+export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): Promise<void> };
 
 /** What is wrong with the disk or with what is on it, in words for an operator: the file, the problem, what to do. */
 export class StorageError extends Error {

@@ -259,7 +259,7 @@ test("no more files are kept than the last checkpoint has dropped, and none at a
   world.files.beginSegment();
   await world.files.cut(5);
   expect(world.names).toEqual(["0000000005.spare"]);
-  expect(world.files.bytes()).toBeGreaterThan(0);
+  expect(await world.files.bytes()).toBeGreaterThan(0);
   await world.files.close();
   expect(world.names).toEqual([]);
 });
