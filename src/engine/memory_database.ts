@@ -6,6 +6,7 @@
  * on in later turns.
  */
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
@@ -41,11 +42,11 @@ import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
 import { readName } from "./name.ts";
-import type { Rendered } from "./page.ts";
+import { noRecord } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
-import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
+import { type ReadingTools, readHistory, readLatest, readLatestOf } from "./reading.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -88,7 +89,7 @@ export class MemoryDatabase implements Database {
   #journal: Journal | undefined;
   #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
-  readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
+  readonly #rendered = noRecord();
 
   constructor({
     storage,
@@ -137,17 +138,27 @@ export class MemoryDatabase implements Database {
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#collections.add(name),
-      insert: (collection, document, record) => {
-        const series = collection.documents.get(document) ?? collection.addDocument(document);
-        collection.recordCount += series.insert(record);
-      },
       apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
-        if (this.#memory.isShort) await this.#runCheckpoint(group);
+        if (this.#memory.isShort) await this.#saveCollections(() => group);
       },
     });
-    if (storage.hasJournal) this.#journal = new Journal(storage);
+    if (!storage.hasJournal) return;
+    await this.#closeGap(storage);
+    this.#journal = new Journal(storage);
+  }
+
+  /**
+   * A checkpoint may be ahead of the journal, when that was taken away or, in older formats, lost its end. Its numbers go
+   * on after both, so what is before the gap is saved, and the journal begins anew after it.
+   */
+  async #closeGap(storage: Storage): Promise<void> {
+    const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
+    const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
+    if (newest <= storage.lastGroup) return;
+    await this.#saveCollections(() => storage.lastGroup);
+    await storage.cutJournal(newest);
   }
 
   /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
@@ -207,7 +218,7 @@ export class MemoryDatabase implements Database {
   async snapshot(): Promise<Snapshot | undefined> {
     const storage = this.#storage;
     if (storage === undefined) return undefined;
-    // What the journal holds is copied while commits wait: so that is little.
+    // So that the journal is little.
     await this.checkpoint();
     while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
     const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
@@ -229,13 +240,19 @@ export class MemoryDatabase implements Database {
     await this.checkpoint();
   }
 
-  /** `position`: up to which group of the journal memory is, if it does not know by itself. */
-  async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
+  async #runCheckpoint(): Promise<CheckpointCounts> {
     const storage = this.#storage;
+    if (storage === undefined) return { collections: 0, chunks: 0 };
+    const upTo = (await this.#journal?.endSegment()) ?? storage.lastGroup;
+    const saved = await this.#saveCollections(() => this.#journal?.lastClosedGroup ?? storage.lastGroup);
+    await storage.cutJournal(upTo);
+    return saved;
+  }
+
+  /** `journalPosition`: up to which group of the journal memory is. */
+  async #saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
+    const storage = this.#storage as Storage;
     const saved = { collections: 0, chunks: 0 };
-    if (storage === undefined) return saved;
-    const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const upTo = journalPosition();
     for (const name of [...this.#collections.dropped]) {
       await storage.dropCollection(name);
       this.#collections.dropped.delete(name);
@@ -245,7 +262,6 @@ export class MemoryDatabase implements Database {
       saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
       saved.collections++;
     }
-    await storage.cutJournal(upTo);
     return saved;
   }
 
@@ -253,37 +269,42 @@ export class MemoryDatabase implements Database {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
-    const { columns, names } = batch;
     const record = this.#rendered;
     record.source = batch.text;
+    record.view = batch.textView;
     record.to = 0;
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));
     }
     if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
     let collection: Collection | undefined;
-    for (let index = 0; index < batch.count; index++) {
-      const row = index * COLUMNS;
-      const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
-      const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-      // All of a batch mostly goes to one collection.
-      if (collection === undefined || !collection.name.equals(names, nameStart, nameEnd)) {
-        collection = this.#collections.getOrAdd(names, nameStart, nameEnd);
-      }
-      const series = documentForWrite(
-        collection,
-        names,
-        columns[row + COLUMN_DOCUMENT_START] as number,
-        columns[row + COLUMN_DOCUMENT_END] as number,
-      );
-      record.from = record.to;
-      record.to = columns[row + COLUMN_TEXT_END] as number;
-      record.high = columns[row + COLUMN_TS_HIGH] as number;
-      record.low = columns[row + COLUMN_TS_LOW] as number;
-      collection.recordCount += series.insert(record);
-      journal?.nameDocument(index, collection.name, series);
-    }
+    for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
     return both(journal?.insert(batch), this.#memory.relieve());
+  }
+
+  /** Stores record `index`; all of a batch mostly goes to one collection, the last one's. Returns which it was. */
+  #insertOne(batch: InsertBatch, index: number, last: Collection | undefined): Collection {
+    const { columns, names } = batch;
+    const row = index * COLUMNS;
+    const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
+    const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
+    const collection = last?.name.equals(names, nameStart, nameEnd)
+      ? last
+      : this.#collections.getOrAdd(names, nameStart, nameEnd);
+    const series = documentForWrite(
+      collection,
+      names,
+      columns[row + COLUMN_DOCUMENT_START] as number,
+      columns[row + COLUMN_DOCUMENT_END] as number,
+    );
+    const record = this.#rendered;
+    record.from = record.to;
+    record.to = columns[row + COLUMN_TEXT_END] as number;
+    record.high = columns[row + COLUMN_TS_HIGH] as number;
+    record.low = columns[row + COLUMN_TS_LOW] as number;
+    collection.recordCount += series.insert(record);
+    this.#journal?.nameDocument(index, collection.name, series);
+    return collection;
   }
 
   latest(query: Request<"qry">): Answer {
@@ -293,9 +314,14 @@ export class MemoryDatabase implements Database {
     const collection = this.#collections.get(query.col);
     const documents = this.#documentsFor(collection, query.doc);
     if (collection === undefined) return EMPTY_OBJECT;
-    const kept = query.doc === "" && predicate === undefined ? collection.latestText : undefined;
-    kept?.begin();
-    const answer = readLatest({ collection, documents, question, kept }, this.#readingTools);
+    let answer: Answer;
+    if (documents === undefined) {
+      answer = readLatestOf(collection.documents.get(query.doc), question, this.#readingTools);
+    } else {
+      const kept = query.doc === "" && predicate === undefined ? collection.latestText : undefined;
+      kept?.begin();
+      answer = readLatest({ collection, documents, question, kept }, this.#readingTools);
+    }
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
@@ -315,7 +341,7 @@ export class MemoryDatabase implements Database {
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
       if (reply.length > 1) reply.byte(COMMA);
-      reply.copy(name.slab.bytes, name.start - 1, name.end + 1);
+      reply.copyShort(name.slab, name.start - 1, name.end + 1);
     }
     reply.byte(CLOSE_BRACKET);
     return reply.take();
@@ -337,9 +363,13 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue(request: Request<"sval">): Written {
-    this.#memory.ensureRoom(request.key.length + request.value.length);
-    return both(this.#write({ type: "sval", request }), this.#memory.relieve());
+  setValue({ col, key, value }: Request<"sval">): Written {
+    const journal = this.#journal;
+    this.#memory.ensureRoom(key.length + value.length);
+    journal?.ensureWritable();
+    const text = quoteText(value);
+    this.#collections.setValue(col, key, text);
+    return both(journal?.value(col, key, text), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {
@@ -367,15 +397,13 @@ export class MemoryDatabase implements Database {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
   }
 
-  /** The documents that a query names: all, one, or those that match a pattern; by name. */
-  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] {
+  /** The documents that a query names, by name: all, or those that match a pattern. Undefined for the name of one. */
+  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] | undefined {
+    if (doc === "") return collection?.documents.sorted();
     const pattern = readPattern(doc);
-    const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
-    if (collection === undefined) return [];
-    if (compiled !== undefined) return collection.documentsMatching(doc, compiled);
-    if (doc === "") return collection.documents.sorted();
-    const series = collection.documents.get(doc);
-    return series === undefined ? [] : [series];
+    if (pattern === undefined) return undefined;
+    const compiled = this.#patterns.get(pattern);
+    return collection?.documentsMatching(doc, compiled);
   }
 
   #write(command: Command): Written {

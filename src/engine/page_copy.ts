@@ -14,21 +14,18 @@ export function copyRun(reply: ReplyText, page: Page, from: number, to: number):
 
 /** Appends the records `[from, to)`, the last one first. */
 export function copyReversed(reply: ReplyText, page: Page, from: number, to: number): void {
-  const { bytes, words } = page.slab;
+  const { slab } = page;
+  const { words } = slab;
   const first = page.recordStart(from);
   let end = page.recordEnd(to - 1);
   reply.reserve(end - first);
-  const target = reply.bytes;
-  let at = reply.end;
-  reply.end += end - first;
   let previous = page.endWord(to - 1) + ENTRY_WORDS;
   for (let record = to - 1; record > from; record--, previous += ENTRY_WORDS) {
     const start = page.start + (words[previous] as number);
-    bytes.copy(target, at, start, end);
-    at += end - start;
+    reply.copyShort(slab, start, end);
     end = start;
   }
-  bytes.copy(target, at, first, end);
+  reply.copyShort(slab, first, end);
 }
 
 /**

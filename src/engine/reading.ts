@@ -57,6 +57,17 @@ export function readLatest(reading: LatestReading, tools: ReadingTools): Answer 
   return endLatest(reply);
 }
 
+/** The same of one document, which may be none. */
+export function readLatestOf(
+  series: Series | undefined,
+  question: LatestQuestion,
+  { reply }: ReadingTools,
+): AnswerText {
+  reply.clear();
+  series?.writeLatest(reply, question);
+  return endLatest(reply);
+}
+
 /** `[RECORD,…]` */
 export function readHistory(reading: HistoryReading, { reply, longWork }: ReadingTools): Answer {
   reply.clear();

@@ -10,6 +10,8 @@ import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
 import type { Name } from "./name.ts";
+import type { Slab } from "./slab.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
 /** A buffer that one large answer made grow beyond this is not kept. */
@@ -20,6 +22,8 @@ const ASCII_MAX = 0x7f;
 
 export class ReplyText implements AnswerBytes {
   bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  /** The same memory. */
+  view = new DataView(this.bytes.buffer);
   /** Where the text ends in the buffer. */
   end = FRONT_BYTES;
 
@@ -42,25 +46,28 @@ export class ReplyText implements AnswerBytes {
     return this.#cutBytes + this.length;
   }
 
-  /** Appends `source[start, end)`. */
+  /** Appends `source[start, end)`, which is long. */
   copy(source: Buffer, start: number, end: number): void {
     const size = end - start;
-    if (this.end + size > this.bytes.length) this.#grow(size);
+    this.reserve(size);
     source.copy(this.bytes, this.end, start, end);
     this.end += size;
   }
 
-  /** Appends `,NAME:RECORD`; the record is `source[start, end)` with its comma. */
-  document(name: Name, source: Buffer, start: number, end: number): void {
-    const nameStart = name.start - 1;
-    const nameSize = name.end + 2 - nameStart;
-    this.reserve(nameSize + end - start);
-    const { bytes } = this;
-    const at = this.end;
-    bytes[at] = COMMA;
-    name.slab.bytes.copy(bytes, at + 1, nameStart, nameStart + nameSize);
-    source.copy(bytes, at + 1 + nameSize, start + 1, end);
-    this.end = at + nameSize + end - start;
+  /** Appends the bytes `[start, end)` of a slab, which are a record's or no more than a few. */
+  copyShort(source: Slab, start: number, end: number): void {
+    const size = end - start;
+    this.reserve(size);
+    if (size > COPIED_HERE_BYTES_MAX || size < 8) source.bytes.copy(this.bytes, this.end, start, end);
+    else copyText(source.view, start, this.view, this.end, size);
+    this.end += size;
+  }
+
+  /** Appends `,NAME:RECORD`; the record is the bytes `[start, end)` of a slab, with its comma. */
+  document(name: Name, source: Slab, start: number, end: number): void {
+    this.byte(COMMA);
+    this.copyShort(name.slab, name.start - 1, name.end + 2);
+    this.copyShort(source, start + 1, end);
   }
 
   /** Makes room for so many bytes at `end`, for whoever writes them into `bytes` and moves `end`. */
@@ -96,9 +103,9 @@ export class ReplyText implements AnswerBytes {
   moveOut(): ReplyText {
     const other = new ReplyText({ bytesMax: this.#bytesMax });
     const { bytes } = other;
-    other.bytes = this.bytes;
+    other.#use(this.bytes);
     other.end = this.end;
-    this.bytes = bytes;
+    this.#use(bytes);
     this.end = FRONT_BYTES;
     return other;
   }
@@ -119,7 +126,7 @@ export class ReplyText implements AnswerBytes {
     this.end = FRONT_BYTES;
     this.#cutBytes = 0;
     this.#cutText = "";
-    if (this.bytes.length > BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+    if (this.bytes.length > BYTES_KEPT) this.#use(Buffer.allocUnsafeSlow(BYTES_AT_FIRST));
   }
 
   /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
@@ -137,7 +144,12 @@ export class ReplyText implements AnswerBytes {
     if (this.#cutBytes + needed > most) this.#refuse();
     const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), most));
     this.bytes.copy(larger, 0, 0, this.end);
-    this.bytes = larger;
+    this.#use(larger);
+  }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer);
   }
 
   #refuse(): never {

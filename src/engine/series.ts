@@ -52,8 +52,8 @@ export class Series implements ChunkOwner {
   isSaved = false;
   /** No longer in its collection. */
   isGone = false;
-  /** In which group of the journal it was last named, and as which number there. */
-  journalGroup = -1;
+  /** In which table of the journal it was named last, and as which number there. */
+  journalTable = -1;
   journalIndex = 0;
   /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
   latestPlace = NO_PLACE;
@@ -195,7 +195,7 @@ export class Series implements ChunkOwner {
     const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
     if (predicate !== undefined && !predicate.matches(page, record)) return;
-    reply.document(this.name, page.slab.bytes, page.recordStart(record), page.recordEnd(record));
+    reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
   }
 
   /** Appends `,NAME:RECORD` of the latest record, whenever that is; returns the chunk that ends with it. */
@@ -203,12 +203,7 @@ export class Series implements ChunkOwner {
     // A document in its collection has records.
     const chunk = this.#chunks[this.#chunks.length - 1] as Chunk;
     const page = this.#host.chunks.readNewest(chunk);
-    reply.document(
-      this.name,
-      page.slab.bytes,
-      page.recordStart(page.count - 1),
-      page.start + page.textLength,
-    );
+    reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textLength);
     return chunk;
   }
 

@@ -91,7 +91,11 @@ export class Metrics {
         ? []
         : [
             gauge("disk_data_bytes", "Files of collections", disk.dataBytes),
-            gauge("disk_journal_bytes", "The journal, which the next checkpoint cuts", disk.journalBytes),
+            gauge(
+              "disk_journal_bytes",
+              "The journal, with files kept to be used again, and the catalog",
+              disk.journalBytes,
+            ),
           ]),
       ...(lastCheckpoint === null
         ? []

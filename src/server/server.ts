@@ -14,6 +14,7 @@ import {
 } from "../protocol/limits.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { Admission } from "./admission.ts";
+import { CommitGates } from "./commit_gate.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -107,7 +108,7 @@ export function startServer(options: ServerOptions): RunningServer {
   });
   const events: ConnectionEvents = {
     frame: (connection, frame) => dispatch.handle(connection, frame),
-    toDatabaseError: dispatch.commitFailure,
+    gates: new CommitGates(dispatch.commitFailure),
     dropped: ({ ip }) => log.bug(new Error(`A reply to ${ip} was dropped`), { type: "send" }),
   };
   const parts: Parts = {

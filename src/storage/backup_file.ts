@@ -19,7 +19,7 @@ const BLOCK_BYTES = 256 * 1024;
 const LINE_FEED = 10;
 const LINE_BYTES_MAX = 64 * 1024;
 /** What a data directory consists of; nothing else is written, wherever a backup says it is. */
-const PATH = /^(?:catalog\.db|collections\/[a-zA-Z0-9%_~-]{1,255}\.db)$/;
+const PATH = /^(?:catalog\.db|collections\/[a-zA-Z0-9%_~-]{1,255}\.db|journal\/[0-9]{10}-[0-9]{16}\.log)$/;
 const PRIVATE = 0o600;
 
 export type BackupHead = { readonly takenAt: string; readonly files: number };

@@ -1,34 +1,30 @@
 /**
- * catalog.db: API keys, the list of collections, and the journal. Runs in a worker thread of its own.
+ * catalog.db: API keys and the list of collections. Runs in a worker thread of its own.
  *
  *     meta        (id = 1, last_group, collections)           the newest group that was cut off; how many are listed
  *     collections (name)                                      the inside of a JSON string
  *     api_keys    (digest, scope, sealed, checksum)
- *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts
  *
  * It is held with SQLite's exclusive lock for as long as the server lives: that is what keeps a second server out,
  * and the system lets go of it whatever becomes of the process. It also spares the shared-memory index of the WAL.
  *
- * A group is one row, packed by zstd: 8 bytes a record reach the disk instead of 110, and SQLite's own cost, which is
- * by the page, falls with them. WAL, because a commit is then one sequential write; `synchronous` FULL makes each of
- * them wait for the disk (`always`), NORMAL leaves that to `sync()`, which runs beside the next commits (`everysec`).
+ * What changes here is rare and must not be lost: it waits for the disk in every mode.
+ *
+ * In format 1 it held the journal, too. That is read, and goes with the first checkpoint:
+ *
+ *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts; packed by zstd
  */
 import { Database } from "bun:sqlite";
-import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
-import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
+import { type JournalGroup, StorageError, type StoredApiKey } from "./storage.ts";
 
 const APPLICATION_ID = 0x466c7578;
-const FORMAT_VERSION = 1;
-/** Smaller groups are not worth packing. */
-const PACKED_BYTES_MIN = 512;
-const ZSTD_LEVEL = 1;
-const SYNC_MS = 1000;
-/** A cut deletes so many rows in one transaction, so that commits get their turn in between. */
+const FORMAT_VERSION = 2;
+/** A cut deletes so many rows in one transaction, so that changes of keys get their turn in between. */
 const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
 /** At an orderly end, so many free pages are not worth rewriting the file. */
@@ -43,15 +39,14 @@ const SCHEMA = `
   CREATE TABLE api_keys (
     digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE journal (
-    number INTEGER PRIMARY KEY, is_packed INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
-  ) STRICT;
 `;
 
 export type CatalogContents = {
   readonly apiKeys: readonly StoredApiKey[];
   readonly collections: readonly string[];
+  /** The newest group that was cut off, or is in the journal of format 1. */
   readonly lastGroup: number;
+  readonly isOldFormat: boolean;
 };
 
 type MetaRow = { last_group: number; collections: number };
@@ -60,30 +55,23 @@ type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksu
 
 export class Catalog {
   readonly #file: string;
-  readonly #durability: Durability;
   readonly #database: Database;
-  /** The WAL, to be synced beside SQLite's own use of it. */
-  #walHandle: number | undefined;
-  #isSynced = true;
-  #syncFailure: Error | undefined;
-  readonly #shared: Uint8Array[] = [];
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
-  constructor({ directory, durability }: { directory: string; durability: Durability }) {
+  constructor({ directory }: { directory: string }) {
     this.#file = join(directory, "catalog.db");
-    this.#durability = durability;
     this.#database = openDatabase(this.#file);
-    this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
-    if (durability === "everysec") this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    this.#database.run("PRAGMA synchronous = FULL");
   }
 
   contents(): CatalogContents {
     return this.#explaining(() => {
       const meta = this.#meta();
-      const last = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
-        number: number | null;
-      };
+      const last = this.#hasJournal()
+        ? (this.#database.query("SELECT max(number) AS number FROM journal").get() as {
+            number: number | null;
+          })
+        : { number: null };
       const names = this.#database.query("SELECT name FROM collections ORDER BY name").all() as {
         name: string;
       }[];
@@ -97,11 +85,12 @@ export class Catalog {
         apiKeys: this.#apiKeys(),
         collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
         lastGroup: Math.max(meta.last_group, last.number ?? 0),
+        isOldFormat: formatOf(this.#database) < FORMAT_VERSION,
       };
     });
   }
 
-  /** Writes all of it, the journal too, to a file that is not there yet. */
+  /** Writes all of it to a file that is not there yet. */
   copyTo(file: string): void {
     this.#explaining(() => this.#database.query("VACUUM INTO ?").run(file));
   }
@@ -110,10 +99,11 @@ export class Catalog {
     return fileBytes(this.#file) + fileBytes(`${this.#file}-wal`);
   }
 
-  /** The groups after a number, a few megabytes of them; none at the end. */
-  journalGroups(after: number): { number: number; body: Uint8Array }[] {
+  /** The groups after a number that format 1 has, a few megabytes of them; none at the end. */
+  journalGroups(after: number): JournalGroup[] {
     return this.#explaining(() => {
-      const groups: { number: number; body: Uint8Array }[] = [];
+      const groups: JournalGroup[] = [];
+      if (!this.#hasJournal()) return groups;
       let bytes = 0;
       // Numbers have no gaps: a group that is missing is noticed.
       let expected = Math.max(after, this.#meta().last_group) + 1;
@@ -126,57 +116,51 @@ export class Catalog {
           throw damagedFile(this.#file, `group ${expected - 1} of the journal is missing`);
         const body = this.#readGroup(row);
         bytes += body.length;
-        groups.push({ number: row.number, body });
+        groups.push({ number: row.number, body, isAlone: true });
         if (bytes > GROUPS_BYTES) break;
       }
       return groups;
     });
   }
 
-  /** Takes memory that `commitShared` will speak of. */
-  share(place: number, memory: SharedArrayBuffer): void {
-    this.#shared[place] = new Uint8Array(memory);
+  /** Before the journal is written in files: a server of the older format would not see them. */
+  raiseFormat(): void {
+    this.#explaining(() => this.#database.run(`PRAGMA user_version = ${FORMAT_VERSION}`));
   }
 
-  commitShared(
-    number: number,
-    { place, start, length }: { place: number; start: number; length: number },
-  ): void {
-    const memory = this.#shared[place] as Uint8Array;
-    this.commitGroup(number, memory.subarray(start, start + length));
-  }
-
-  commitGroup(number: number, body: Uint8Array): void {
-    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
-    const packed =
-      body.length < PACKED_BYTES_MIN ? undefined : Bun.zstdCompressSync(body, { level: ZSTD_LEVEL });
-    const isPacked = packed !== undefined && packed.length < body.length ? 1 : 0;
-    // The body may be shared memory, which SQLite's binding does not take.
-    const stored = packed !== undefined && isPacked === 1 ? packed : body.slice();
-    this.#explaining(() => {
-      this.#database
-        .query("INSERT OR REPLACE INTO journal (number, is_packed, checksum, body) VALUES (?, ?, ?, ?)")
-        .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
-    });
-    this.#isSynced = false;
-  }
-
-  /** Deletes the oldest groups up to a number, so many at a time; returns whether there are more. */
+  /** Notes that groups up to a number are of no use any more; returns whether it is to be called again. */
   cutJournal(upTo: number): boolean {
-    return this.#explaining(() =>
-      this.#database.transaction(() => {
-        const oldest = this.#database
-          .query(
-            "SELECT max(number) AS last, count(*) AS count FROM (SELECT number FROM journal WHERE number <= ? ORDER BY number LIMIT ?)",
-          )
-          .get(upTo, CUT_ROWS) as { last: number | null; count: number };
-        const isMore = oldest.count === CUT_ROWS;
-        const last = isMore && oldest.last !== null ? oldest.last : upTo;
-        this.#database.query("DELETE FROM journal WHERE number <= ?").run(last);
-        this.#database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
-        return isMore;
-      })(),
-    );
+    return this.#explaining(() => {
+      if (this.#hasJournal()) return this.#cutOldJournal(upTo);
+      if (upTo > this.#meta().last_group) this.#database.query("UPDATE meta SET last_group = ?").run(upTo);
+      return false;
+    });
+  }
+
+  /** Deletes the oldest groups up to a number, so many at a time, and the table after the last one. */
+  #cutOldJournal(upTo: number): boolean {
+    const database = this.#database;
+    return database.transaction(() => {
+      const oldest = database
+        .query(
+          "SELECT max(number) AS last, count(*) AS count FROM (SELECT number FROM journal WHERE number <= ? ORDER BY number LIMIT ?)",
+        )
+        .get(upTo, CUT_ROWS) as { last: number | null; count: number };
+      const isMore = oldest.count === CUT_ROWS;
+      const last = isMore && oldest.last !== null ? oldest.last : upTo;
+      database.query("DELETE FROM journal WHERE number <= ?").run(last);
+      database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
+      if (database.query("SELECT 1 FROM journal LIMIT 1").get() === null) {
+        database.run("DROP TABLE journal");
+        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+        return false;
+      }
+      return isMore;
+    })();
+  }
+
+  #hasJournal(): boolean {
+    return this.#database.query("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").get() !== null;
   }
 
   addCollections(names: readonly string[]): void {
@@ -189,7 +173,7 @@ export class Catalog {
 
   putApiKey({ digest, scope, sealed }: StoredApiKey): void {
     const checksum = checksumOf(`${Buffer.from(digest).toString("hex")}:${scope}`, sealed);
-    this.#durably(() =>
+    this.#explaining(() =>
       this.#database
         .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
         .run(digest, scope, sealed, checksum),
@@ -197,17 +181,15 @@ export class Catalog {
   }
 
   deleteApiKey(digest: Uint8Array): void {
-    this.#durably(() => this.#database.query("DELETE FROM api_keys WHERE digest = ?").run(digest));
+    this.#explaining(() => this.#database.query("DELETE FROM api_keys WHERE digest = ?").run(digest));
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    if (this.#walHandle !== undefined) closeSync(this.#walHandle);
     this.#explaining(() => this.#giveBackSpace());
     this.#database.close();
   }
 
-  /** The file keeps the size of the longest journal it had, which is of use only while the server runs. */
+  /** What the journal of format 1 took, or keys that are gone. */
   #giveBackSpace(): void {
     const { freelist_count } = this.#database.query("PRAGMA freelist_count").get() as {
       freelist_count: number;
@@ -222,47 +204,12 @@ export class Catalog {
   }
 
   #changeList(statement: string, names: readonly string[]): void {
-    this.#durably(
+    this.#explaining(
       this.#database.transaction(() => {
         for (const name of names) this.#database.query(statement).run(escapeText(name));
         this.#database.run("UPDATE meta SET collections = (SELECT count(*) FROM collections)");
       }),
     );
-  }
-
-  /** What changes here is rare and must not be lost: it waits for the disk in every mode. */
-  #durably(change: () => unknown): void {
-    this.#explaining(() => {
-      this.#database.run("PRAGMA synchronous = FULL");
-      try {
-        change();
-      } finally {
-        if (this.#durability !== "always") this.#database.run("PRAGMA synchronous = NORMAL");
-      }
-    });
-  }
-
-  #sync(): void {
-    if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
-    if (this.#isSynced) return;
-    this.#isSynced = true;
-    this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
-    fdatasync(this.#walHandle, (error) => {
-      if (error) this.#syncFailure = error;
-    });
-  }
-
-  /**
-   * The system forgets what it could not write once it has said so, and says that all is well the next time. So after
-   * a failure everything goes to the disk by another way: out of the WAL into the database, and synced there.
-   */
-  #recoverFromSyncFailure(): void {
-    try {
-      this.#durably(() => this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get());
-      this.#syncFailure = undefined;
-    } catch (error) {
-      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
-    }
   }
 
   #readGroup({ number, is_packed, checksum, body }: JournalRow): Uint8Array {
@@ -298,10 +245,10 @@ function openDatabase(file: string): Database {
     database.run("PRAGMA busy_timeout = 0");
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
-    const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+    const version = formatOf(database);
     const isNew = database.query("SELECT 1 FROM sqlite_schema").get() === null;
     if (!isNew && application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB catalog");
-    if (user_version > FORMAT_VERSION) throw newerFormat(file, user_version);
+    if (version > FORMAT_VERSION) throw newerFormat(file, version);
     database.run("PRAGMA journal_mode = WAL");
     if (isNew) {
       database.transaction(() => {
@@ -320,6 +267,10 @@ function openDatabase(file: string): Database {
     }
     throw explainError(error, file);
   }
+}
+
+function formatOf(database: Database): number {
+  return (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
 }
 
 /** The message of the error when another process holds the directory; whoever knows its process id says so. */

@@ -1,8 +1,10 @@
 /**
- * The storage on SQLite: the main thread's side, which passes calls on to two worker threads, and reads single chunks.
+ * The storage on SQLite, with its journal in files beside it: the main thread's side, which passes calls on to two
+ * worker threads, writes the journal, and reads single chunks.
  *
- *     DIR/catalog.db             API keys, the list of collections, the journal         thread `catalog`
+ *     DIR/catalog.db             API keys, the list of collections                      thread `catalog`
  *     DIR/collections/NAME.db    a database a collection                                thread `collections`
+ *     DIR/journal/…              see journal_segment.ts                                 main thread
  *     DIR/server.pid             the process that holds the directory
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,11 +12,13 @@ import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
 import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
   type CollectionCounts,
   type Durability,
+  type JournalGroup,
   type LoadedPortion,
   type Snapshot,
   type Storage,
@@ -29,7 +33,6 @@ type Links = { readonly catalog: WorkerLink<Catalog>; readonly collections: Work
 
 export class SqliteStorage implements Storage {
   readonly hasJournal: boolean;
-  readonly lastGroup: number;
 
   readonly #directory: string;
   readonly #links: Links;
@@ -40,23 +43,31 @@ export class SqliteStorage implements Storage {
   #isLoading = false;
   /** The collection whose checkpoint was begun. */
   #saving: { name: string; isNew: boolean } | undefined;
-  /** Memory of groups that the catalog's thread has been given. */
-  readonly #shared: SharedArrayBuffer[] = [];
-  #nextShared = 0;
+  readonly #journal: JournalFiles;
+  /** The newest group that was read from the catalog, and what is left in the files. */
+  #lastRead = 0;
+  #groups: AsyncGenerator<readonly JournalGroup[], void> | undefined;
+  #isOldFormat: boolean;
   readonly #chunks: ChunkReader;
 
-  private constructor(
-    { directory, durability }: SqliteStorageOptions,
-    links: Links,
-    contents: CatalogContents,
-  ) {
+  private constructor(options: SqliteStorageOptions, links: Links, contents: CatalogContents) {
+    const { directory, durability } = options;
     this.#directory = directory;
     this.#links = links;
+    this.#journal = new JournalFiles(options);
     this.#contents = contents;
     this.#listed = new Set(contents.collections);
     this.#chunks = new ChunkReader((name) => collectionPath(directory, name));
     this.hasJournal = durability !== "interval";
-    this.lastGroup = contents.lastGroup;
+    this.#isOldFormat = contents.isOldFormat;
+  }
+
+  get lastGroup(): number {
+    return this.#journal.lastGroup;
+  }
+
+  get durableGroup(): number {
+    return this.#journal.durableGroup;
   }
 
   /**
@@ -74,7 +85,7 @@ export class SqliteStorage implements Storage {
     }
     // Both threads start at once, which takes as long as loading a million records; the second one waits for the lock.
     const [catalogWorker, collectionsWorker] = [startWorker(), startWorker()];
-    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", ...options }).catch(
+    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", directory }).catch(
       (error) => {
         collectionsWorker.terminate();
         throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
@@ -84,7 +95,7 @@ export class SqliteStorage implements Storage {
       const contents = await catalog.call("contents");
       const collections = await WorkerLink.open<CollectionFiles>(collectionsWorker, {
         role: "collections",
-        ...options,
+        directory,
       });
       removeSnapshots(directory);
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
@@ -121,25 +132,28 @@ export class SqliteStorage implements Storage {
     return this.#chunks.read(collection, id);
   }
 
-  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]> {
-    return this.#links.catalog.call("journalGroups", after);
+  /** Those of format 1 first. */
+  async nextGroups(): Promise<readonly JournalGroup[]> {
+    if (this.#groups === undefined) {
+      const groups = await this.#links.catalog.call("journalGroups", this.#lastRead);
+      this.#lastRead = groups.at(-1)?.number ?? this.#contents.lastGroup;
+      if (groups.length > 0) return groups;
+      this.#groups = this.#journal.groups(this.#lastRead);
+    }
+    const { value } = await this.#groups.next();
+    return value ?? [];
   }
 
-  /**
-   * Shared memory goes to the other thread once and is known there by its place from then on: each time it is sent,
-   * that thread's garbage collector counts it as new.
-   */
-  commitGroup(number: number, body: Uint8Array): Promise<void> {
-    const { catalog } = this.#links;
-    const { buffer, byteOffset, length } = body;
-    if (!(buffer instanceof SharedArrayBuffer)) return catalog.call("commitGroup", number, body);
-    let place = this.#shared.indexOf(buffer);
-    if (place < 0) {
-      place = this.#nextShared++ % SHARED_MAX;
-      this.#shared[place] = buffer;
-      void catalog.call("share", place, buffer);
-    }
-    return catalog.call("commitShared", number, { place, start: byteOffset, length });
+  commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined {
+    if (!this.#isOldFormat) return this.#journal.write(number, bytes, length);
+    return this.#links.catalog.call("raiseFormat").then(() => {
+      this.#isOldFormat = false;
+      return this.#journal.write(number, bytes, length);
+    });
+  }
+
+  beginSegment(): void {
+    this.#journal.beginSegment();
   }
 
   /** New files are listed first: what is neither listed nor in the journal would be lost. */
@@ -154,7 +168,9 @@ export class SqliteStorage implements Storage {
         this.#listed.add(name);
       }
     }
+    // Noted before anything is dropped: what is missing without a note is damage.
     while (await catalog.call("cutJournal", upTo)) {}
+    await this.#journal.cut(upTo);
   }
 
   async beginCheckpoint(name: string, { isNew }: { isNew: boolean }): Promise<void> {
@@ -172,6 +188,7 @@ export class SqliteStorage implements Storage {
     last: CheckpointPortion,
     state: { journalPosition: number; counts: CollectionCounts },
   ): Promise<void> {
+    if (this.hasJournal) await this.#journal.sync(state.journalPosition);
     await this.#links.collections.call("commitCheckpoint", last, state);
     if (this.#saving?.isNew) this.#unlisted.add(this.#saving.name);
   }
@@ -198,8 +215,9 @@ export class SqliteStorage implements Storage {
     const remove = (): void => rmSync(folder, { recursive: true, force: true });
     try {
       for (const name of this.#listed) await collections.call("copyTo", name, folder);
-      // Last: its journal is what makes all collections those of one moment.
       await catalog.call("copyTo", join(folder, "catalog.db"));
+      // Last: it is what makes all collections those of one moment.
+      await this.#journal.copyTo(folder);
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
       remove();
@@ -207,24 +225,28 @@ export class SqliteStorage implements Storage {
     }
   }
 
-  /** How much room its files take: collections, and the journal with the rest of the catalog. */
+  /** How much room its files take: collections, and the journal with the catalog. */
   async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
     const { catalog, collections } = this.#links;
-    const [journalBytes, dataBytes] = await Promise.all([
+    const [catalogBytes, dataBytes] = await Promise.all([
       catalog.call("diskBytes"),
       collections.call("diskBytes"),
     ]);
-    return { dataBytes, journalBytes };
+    return { dataBytes, journalBytes: this.#journal.bytes() + catalogBytes };
   }
 
   async close(): Promise<void> {
     const { catalog, collections } = this.#links;
     this.#chunks.close();
-    await collections.call("close");
-    // While the directory is still held: afterwards it may be another server's file.
-    rmSync(join(this.#directory, PID_FILE), { force: true });
-    await catalog.call("close");
-    await this.abandon();
+    try {
+      await this.#journal.close();
+      await collections.call("close");
+      // While the directory is still held: afterwards it may be another server's file.
+      rmSync(join(this.#directory, PID_FILE), { force: true });
+      await catalog.call("close");
+    } finally {
+      await this.abandon();
+    }
   }
 
   /** Stops using the directory without changing what it holds; it stays held until the process ends. */
@@ -232,6 +254,7 @@ export class SqliteStorage implements Storage {
     this.#chunks.close();
     // The number of a process that is gone misleads.
     rmSync(join(this.#directory, PID_FILE), { force: true });
+    void this.#journal.abandon();
     this.#links.collections.leave();
     this.#links.catalog.leave();
   }
@@ -242,12 +265,11 @@ export class SqliteStorage implements Storage {
    */
   async abandon(): Promise<void> {
     this.#chunks.close();
+    await this.#journal.abandon();
     await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);
   }
 }
 
-/** The journal uses two at a time, and others after it has grown. */
-const SHARED_MAX = 4;
 const PID_FILE = "server.pid";
 const SNAPSHOT_PREFIX = "snapshot-";
 

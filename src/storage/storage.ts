@@ -83,6 +83,16 @@ export type LoadedCollection = {
   readonly file: string;
 };
 
+export type JournalGroup = {
+  readonly number: number;
+  readonly body: Uint8Array;
+  /** Whether it is of format 1, which knew nothing of what was named in other groups. */
+  readonly isAlone?: boolean;
+};
+
+/** What a group's buffer leaves free before its body. */
+export const GROUP_HEAD_BYTES = 28;
+
 export interface Storage extends ApiKeyStorage {
   /** Whether write commands are to be journaled; without, checkpoints alone keep data. */
   readonly hasJournal: boolean;
@@ -105,25 +115,41 @@ export interface Storage extends ApiKeyStorage {
    */
   readChunk(collection: string, id: number): Uint8Array;
 
-  /** Groups of the journal after number `after`, in order; an empty list at the end. */
-  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]>;
-  /** The number of the newest group ever written. */
+  /**
+   * What the journal has beyond the last checkpoint of all collections: groups in order, an empty list at the end. Their
+   * bodies hold until it is called again.
+   *
+   * @throws StorageError that names the damaged file
+   */
+  nextGroups(): Promise<readonly JournalGroup[]>;
+  /** The number of the newest group that was written, as soon as all were read. */
   readonly lastGroup: number;
+  /** Up to which group all is known to be on the disk. */
+  readonly durableGroup: number;
 
   /**
-   * Writes a group; numbers ascend. Resolves when it is as durable as the mode promises; the body, which may be shared
-   * memory, stays as it is until then.
+   * Writes a group, the one after the last; its body lies in `bytes` from GROUP_HEAD_BYTES up to `length`, and what is
+   * before it is the storage's. It is as durable as the mode promises when the promise resolves, or at once where there
+   * is none; until then `bytes` stays as it is.
    *
-   * @throws StorageError when the disk did not take it; the same group may be tried again.
+   * @throws StorageError, at once or later, when the disk did not take it; the same group may be tried again
    */
-  commitGroup(number: number, body: Uint8Array): Promise<void>;
-  /** Ends a checkpoint of all collections: forgets the groups up to and including a number. */
+  commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined;
+  /** What is committed from here on can be kept when what was committed before is cut off. */
+  beginSegment(): void;
+  /**
+   * Ends a checkpoint of all collections: forgets the groups up to and including a number, the last one before a
+   * segment began, or the last of all. Not while groups are still to be read.
+   */
   cutJournal(upTo: number): Promise<void>;
 
   /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */
   beginCheckpoint(name: string, options: { isNew: boolean }): Promise<void>;
   savePortion(portion: CheckpointPortion): Promise<void>;
-  /** Makes the checkpoint's portions, and this last one, the collection's state, all at once and durably. */
+  /**
+   * Makes the checkpoint's portions, and this last one, the collection's state, all at once and durably. What the
+   * journal has up to its position is on the disk before: a checkpoint is never ahead of it.
+   */
   commitCheckpoint(
     last: CheckpointPortion,
     state: { journalPosition: number; counts: CollectionCounts },
@@ -134,7 +160,7 @@ export interface Storage extends ApiKeyStorage {
 
   /**
    * Copies all that is stored into a folder of its own, as of one moment. No checkpoint may be under way or begin;
-   * commits go on, and wait only while the journal is copied.
+   * commits go on.
    */
   snapshot(): Promise<Snapshot>;
 
