@@ -36,6 +36,7 @@ import {
 } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
+import { LatestLookup } from "./latest_lookup.ts";
 import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
@@ -123,7 +124,7 @@ export class MemoryDatabase implements Database {
       save: storage === undefined ? undefined : () => this.checkpoint(),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
-    this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
+    this.#readingTools = { reply: this.#reply, lookup: new LatestLookup(), longWork: this.#longWork };
   }
 
   /**

@@ -36,6 +36,8 @@ export type LatestQuestion = {
   readonly predicate: Predicate | undefined;
 };
 
+/** Which record of a chunk it is, where that is still to be found. */
+export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
 /** What reading a chunk costs, in LongWork's units. */
@@ -171,16 +173,26 @@ export class Series implements ChunkOwner {
    * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
    * `from`, and as the predicate wants it.
    */
-  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): void {
-    const chunks = this.#chunks;
-    const index = this.#lastChunkStarting(at);
-    if (index < 0) return;
-    const chunk = chunks[index] as Chunk;
+  writeLatest(reply: ReplyText, question: LatestQuestion): void {
+    const chunk = this.latestChunk(question.at);
+    if (chunk !== undefined) this.writeLatestOf(reply, question, chunk, UNKNOWN_RECORD);
+  }
+
+  /** The chunk that has the latest record at or before a time. */
+  latestChunk(at: Timestamp): Chunk | undefined {
+    return this.#chunks[this.#lastChunkStarting(at)];
+  }
+
+  /** The same as `writeLatest` where the chunk is known, and maybe which of its records it is. */
+  writeLatestOf(
+    reply: ReplyText,
+    { at, from, predicate }: LatestQuestion,
+    chunk: Chunk,
+    known: number,
+  ): void {
     const store = this.#host.chunks;
-    const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
-    const record = isBefore(at.high, at.low, lastOf(chunk))
-      ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
-      : chunk.count - 1;
+    const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
+    const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
     if (predicate !== undefined && !predicate.matches(page, record)) return;
     reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
