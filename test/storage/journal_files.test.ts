@@ -2,20 +2,11 @@
  * The journal's files: what is read back after a kill, a power cut, damage, and a disk that fails.
  */
 import { expect, test } from "bun:test";
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { readdirSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { JournalFiles, type JournalFilesOptions } from "../../src/storage/journal_files.ts";
 import { type Durability, GROUP_HEAD_BYTES, StorageError } from "../../src/storage/storage.ts";
+import { onLinux, replaceDescriptor } from "../support/descriptor.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 
 /** A journal that a test may leave and open again; group N holds a text that only N has. */
@@ -78,28 +69,6 @@ class JournalWorld implements AsyncDisposable {
 const textOf = (number: number): string => `${number} ${"x".repeat(5 + (number % 7) * 9)}`;
 const textsOf = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, index) => textOf(from + index));
-
-/** Puts another file in the place of a descriptor of this process, as the kernel sees it; returns how to undo it. */
-function replaceDescriptor(path: string, other: string): () => void {
-  const descriptor = readdirSync("/proc/self/fd").find((each) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${each}`) === path;
-    } catch {
-      return false;
-    }
-  });
-  const replace = (by: string): void => {
-    closeSync(Number(descriptor));
-    // The lowest number that is free is given, and it may not be the one.
-    const opened: number[] = [];
-    do opened.push(openSync(by, "r+"));
-    while (opened.at(-1) !== Number(descriptor) && opened.length < 100);
-    expect(opened.pop()).toBe(Number(descriptor));
-    for (const each of opened) closeSync(each);
-  };
-  replace(other);
-  return () => replace(path);
-}
 
 test("what was written is there after a crash, in order, and numbers go on", async () => {
   await using world = await JournalWorld.open();
@@ -294,8 +263,6 @@ test("with durability always a group is on the disk when it is acknowledged", as
   await world.write(4);
   expect(world.files.durableGroup).toBe(4);
 });
-
-const onLinux = test.skipIf(process.platform !== "linux");
 
 onLinux("a full disk refuses a group, and takes it when there is room", async () => {
   for (const durability of ["everysec", "always"] as const) {
