@@ -2,7 +2,15 @@
  * The journal's files: what is read back after a kill, a power cut, damage, and a disk that fails.
  */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { JournalFiles, type JournalFilesOptions } from "../../src/storage/journal_files.ts";
 import { type Durability, GROUP_HEAD_BYTES, StorageError } from "../../src/storage/storage.ts";
@@ -53,7 +61,8 @@ class JournalWorld implements AsyncDisposable {
   }
 
   get names(): string[] {
-    return readdirSync(join(this.directory, "journal")).sort();
+    const folder = join(this.directory, "journal");
+    return existsSync(folder) ? readdirSync(folder).sort() : [];
   }
 
   path(index = 0): string {
@@ -89,6 +98,25 @@ test("groups larger than a block are read whole", async () => {
   await world.files.write(2, bytes, bytes.length);
   await world.write(3);
   expect(await world.open()).toEqual([textOf(1), body.toString(), textOf(3)]);
+});
+
+test("a long journal goes on in the next file by itself, and ends at the right place in it", async () => {
+  await using world = await JournalWorld.open();
+  const megabyte = Buffer.alloc(1024 * 1024, "z");
+  let number = 0;
+  while (world.names.length < 2) {
+    megabyte.write(`${++number} `, GROUP_HEAD_BYTES);
+    await world.files.write(number, megabyte, megabyte.length);
+    if (number === 1) expect(world.names.length).toBe(1);
+  }
+  expect(number).toBeGreaterThan(50);
+  await world.write(number + 1);
+  await world.files.sync();
+  expect((await world.open()).length).toBe(number + 1);
+  // Neither can be cut without the other's end being known.
+  await world.files.cut(number - 1);
+  expect(world.names.filter((name) => name.endsWith(".log")).length).toBe(1);
+  expect(await world.open(number - 1)).toEqual([expect.stringMatching(/ z+$/), textOf(number + 1)]);
 });
 
 test("a last group that is cut off at any byte, or wrong at any byte, is left out", async () => {
