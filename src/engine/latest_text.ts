@@ -86,9 +86,13 @@ export class LatestText {
     this.#version = this.#table.version;
   }
 
-  /** Whether it is of these documents, as they are now. */
-  isOf(documents: readonly Series[]): boolean {
-    return this.#documents === documents && this.#version === this.#table.version;
+  /**
+   * Whether `writeBlock` is the way to answer for the documents of the block at `start`: it is of these documents, as
+   * they are now, and the question is not about a past in which it has nothing.
+   */
+  serves(documents: readonly Series[], start: number, { at }: LatestQuestion): boolean {
+    if (this.#documents !== documents || this.#version !== this.#table.version) return false;
+    return start % BLOCK_DOCUMENTS === 0 && this.#blocks[start >> BLOCK_SHIFT]?.isAfter(at) !== true;
   }
 
   /** The latest record of the document at a place has changed. */

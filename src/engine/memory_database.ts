@@ -36,6 +36,7 @@ import {
 } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
+import { LatestLookup } from "./latest_lookup.ts";
 import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
@@ -88,6 +89,8 @@ export class MemoryDatabase implements Database {
   #journal: Journal | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered = noRecord();
+  /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
+  readonly #found: (Series | undefined)[] = [];
 
   constructor({
     storage,
@@ -124,7 +127,7 @@ export class MemoryDatabase implements Database {
       save: checkpoints && (() => checkpoints.run()),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
-    this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
+    this.#readingTools = { reply: this.#reply, lookup: new LatestLookup(), longWork: this.#longWork };
   }
 
   /**
@@ -223,7 +226,8 @@ export class MemoryDatabase implements Database {
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));
     }
-    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
+    this.#found.length = 0;
+    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections, this.#found);
     let collection: Collection | undefined;
     for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
     return both(journal?.insert(batch), this.#memory.relieve());
@@ -238,12 +242,14 @@ export class MemoryDatabase implements Database {
     const collection = last?.name.equals(names, nameStart, nameEnd)
       ? last
       : this.#collections.getOrAdd(names, nameStart, nameEnd);
-    const series = documentForWrite(
-      collection,
-      names,
-      columns[row + COLUMN_DOCUMENT_START] as number,
-      columns[row + COLUMN_DOCUMENT_END] as number,
-    );
+    const series =
+      this.#found[index] ??
+      documentForWrite(
+        collection,
+        names,
+        columns[row + COLUMN_DOCUMENT_START] as number,
+        columns[row + COLUMN_DOCUMENT_END] as number,
+      );
     const record = this.#rendered;
     record.from = record.to;
     record.to = columns[row + COLUMN_TEXT_END] as number;

@@ -10,6 +10,7 @@ import type { Collection } from "./collection.ts";
 import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { BLOCK_DOCUMENTS } from "./latest_block.ts";
+import { GROUP_DOCUMENTS, type LatestLookup } from "./latest_lookup.ts";
 import type { LatestText } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
@@ -19,6 +20,7 @@ import type { LatestQuestion, Series } from "./series.ts";
 export type ReadingTools = {
   /** Shared by all short answers; a long one gets a text of its own. */
   readonly reply: ReplyText;
+  readonly lookup: LatestLookup;
   readonly longWork: LongWork;
 };
 
@@ -39,17 +41,18 @@ export type HistoryReading = {
 };
 
 /** What a block of documents that is ready costs to copy, in LongWork's units. */
-const BLOCK_UNITS = 16;
+const BLOCK_UNITS = 4;
 /** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
 const LARGE_REPLY_BYTES = 1024 * 1024;
 
 /** `{DOC:RECORD,…}` in the order of the documents. */
-export function readLatest(reading: LatestReading, { reply, longWork }: ReadingTools): Answer {
+export function readLatest(reading: LatestReading, tools: ReadingTools): Answer {
+  const { reply, longWork } = tools;
   reply.clear();
-  const next = writeLatest(reading, 0, reply, longWork);
+  const next = writeLatest(reading, 0, reply, tools);
   if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
-    return longWork.finish(goOnWithLatest(reading, next, ownReply, longWork)).then(() => endLatest(ownReply));
+    return longWork.finish(goOnWithLatest(reading, next, ownReply, tools)).then(() => endLatest(ownReply));
   }
   return endLatest(reply);
 }
@@ -82,10 +85,10 @@ function* goOnWithLatest(
   reading: LatestReading,
   start: number,
   reply: ReplyText,
-  longWork: LongWork,
+  tools: ReadingTools,
 ): Generator<void, void> {
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
-    at = writeLatest(reading, at, reply, longWork);
+    at = writeLatest(reading, at, reply, tools);
     reply.replaceFirst(OPEN_BRACE);
     reply.cut();
     if (at < reading.documents.length || reply.byteLength > LARGE_REPLY_BYTES) yield;
@@ -108,26 +111,21 @@ function* goOnWithHistory(
 }
 
 /** Returns with which document to go on. */
-function writeLatest(reading: LatestReading, start: number, reply: ReplyText, longWork: LongWork): number {
-  const { documents, kept } = reading;
+function writeLatest(
+  { documents, question, kept }: LatestReading,
+  start: number,
+  reply: ReplyText,
+  { lookup, longWork }: ReadingTools,
+): number {
   for (let at = start; at < documents.length; ) {
-    const isKept = kept !== undefined && at % BLOCK_DOCUMENTS === 0 && kept.isOf(documents);
-    const units = isKept ? writeBlock(reading, kept, at, reply) : writeDocument(reading, at, reply);
-    at = isKept ? Math.min(at + BLOCK_DOCUMENTS, documents.length) : at + 1;
+    const isReady = kept?.serves(documents, at, question) === true;
+    const units = isReady
+      ? BLOCK_UNITS + kept.writeBlock(reply, at, question)
+      : lookup.write(reply, documents, at, question);
+    at = Math.min(at + (isReady ? BLOCK_DOCUMENTS : GROUP_DOCUMENTS), documents.length);
     if (longWork.isTurnOver(units)) return at;
   }
   return documents.length;
-}
-
-/** Returns the units of work. */
-function writeBlock({ question }: LatestReading, kept: LatestText, at: number, reply: ReplyText): number {
-  return BLOCK_UNITS + kept.writeBlock(reply, at, question);
-}
-
-function writeDocument({ documents, question }: LatestReading, at: number, reply: ReplyText): number {
-  const series = documents[at] as Series;
-  if (!series.isGone) series.writeLatest(reply, question);
-  return 1;
 }
 
 function endLatest(reply: ReplyText): AnswerText {

@@ -36,6 +36,8 @@ export type LatestQuestion = {
   readonly predicate: Predicate | undefined;
 };
 
+/** Which record of a chunk it is, where that is still to be found. */
+export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
 /** What reading a chunk costs, in LongWork's units. */
@@ -99,8 +101,13 @@ export class Series implements ChunkOwner {
    */
   prepareInsert(at: Timestamp): void {
     const chunks = this.#chunks;
+    const store = this.#host.chunks;
+    const last = chunks[chunks.length - 1];
+    if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
     const first = Math.max(0, this.#lastChunkStarting(at));
-    for (const chunk of chunks.slice(first, first + 2)) this.#host.chunks.fetch(chunk);
+    store.fetch(chunks[first] as Chunk);
+    const next = chunks[first + 1];
+    if (next !== undefined) store.fetch(next);
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */
@@ -171,16 +178,26 @@ export class Series implements ChunkOwner {
    * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
    * `from`, and as the predicate wants it.
    */
-  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): void {
-    const chunks = this.#chunks;
-    const index = this.#lastChunkStarting(at);
-    if (index < 0) return;
-    const chunk = chunks[index] as Chunk;
+  writeLatest(reply: ReplyText, question: LatestQuestion): void {
+    const chunk = this.latestChunk(question.at);
+    if (chunk !== undefined) this.writeLatestOf(reply, question, chunk, UNKNOWN_RECORD);
+  }
+
+  /** The chunk that has the latest record at or before a time. */
+  latestChunk(at: Timestamp): Chunk | undefined {
+    return this.#chunks[this.#lastChunkStarting(at)];
+  }
+
+  /** The same as `writeLatest` where the chunk is known, and maybe which of its records it is. */
+  writeLatestOf(
+    reply: ReplyText,
+    { at, from, predicate }: LatestQuestion,
+    chunk: Chunk,
+    known: number,
+  ): void {
     const store = this.#host.chunks;
-    const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
-    const record = isBefore(at.high, at.low, lastOf(chunk))
-      ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
-      : chunk.count - 1;
+    const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
+    const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
     if (predicate !== undefined && !predicate.matches(page, record)) return;
     reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
@@ -281,9 +298,18 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
+  /**
+   * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
+   * that takes a hundred times as long as an insert, and after a start it would come upon all documents at once.
+   */
+  #isClosed(chunk: Chunk): boolean {
+    const { chunkRecordsMax } = this.#host.chunks;
+    return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
+  }
+
   #isFull(chunk: Chunk, record: Rendered): boolean {
-    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
-    if (chunk.count >= chunkRecordsMax) return true;
+    if (this.#isClosed(chunk)) return true;
+    const { chunkTextBytesMax } = this.#host.chunks;
     const textLength = chunk.page?.textLength;
     if (textLength === undefined) return false;
     return textLength + record.to - record.from > chunkTextBytesMax;

@@ -2,11 +2,11 @@
  * A backup as a stream of bytes: the files of a data directory as of one moment, each with its checksum.
  *
  *     backup := head { file } tail
- *     head   := {"format":"fluxiondb backup","version":1,"takenAt":"2026-03-01T12:00:00.000Z","files":2,"bytes":8192} LF
+ *     head   := {"format":"fluxiondb backup","version":2,"takenAt":"2026-03-01T12:00:00.000Z","files":2,"bytes":8192} LF
  *     file   := {"path":"collections/a.db","bytes":4096} LF  the bytes  {"sha256":HEX} LF
  *     tail   := {"end":true,"sha256":HEX} LF                 over all lines before it
  *
- * Without its tail it is not whole.
+ * Without its tail it is not whole. Format 1 had no digest in the tail, no size in the head, and no files of a journal.
  */
 import { createHash } from "node:crypto";
 import {
@@ -23,7 +23,8 @@ import { dirname, join, relative, sep } from "node:path";
 import { StorageError } from "./storage.ts";
 
 const FORMAT = "fluxiondb backup";
-const VERSION = 1;
+/** Version 1 had the journal in catalog.db. */
+const VERSION = 2;
 const BLOCK_BYTES = 256 * 1024;
 const LINE_FEED = 10;
 const LINE_BYTES_MAX = 64 * 1024;
@@ -82,20 +83,21 @@ export type ReadBackupOptions = {
 export async function readBackup(
   stream: AsyncIterable<Uint8Array>,
   { directory, onBytes = () => {} }: ReadBackupOptions = {},
-): Promise<BackupHead> {
+): Promise<Omit<BackupHead, "bytes">> {
   const reader = new BackupReader(stream, onBytes);
   const { value: head } = await reader.line();
   if (head.format !== FORMAT) throw damaged("it is none");
-  if (head.version !== VERSION) {
+  if (head.version !== 1 && head.version !== VERSION) {
     throw new StorageError(
-      `The backup has format ${head.version}; this version of FluxionDB reads ${VERSION}`,
+      `The backup has format ${head.version}; this version of FluxionDB reads 1 and ${VERSION}`,
     );
   }
   for (;;) {
     const { value: next, digestBefore } = await reader.line();
     if (next.end === true) {
-      if (next.sha256 !== digestBefore) throw damaged("it is not as it was when it was saved");
-      return { takenAt: String(head.takenAt), files: Number(head.files), bytes: Number(head.bytes) };
+      const isProven = next.sha256 === digestBefore || (next.sha256 === undefined && head.version === 1);
+      if (!isProven) throw damaged("it is not as it was when it was saved");
+      return { takenAt: String(head.takenAt), files: Number(head.files) };
     }
     const { path, bytes } = next;
     if (typeof path !== "string" || !PATH.test(path))

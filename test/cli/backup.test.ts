@@ -238,8 +238,9 @@ describe("restore", () => {
       [Buffer.from("hello\n"), "it is none"],
       [inTheMiddle, "is not as it was when it was saved"],
       [changed(whole, "catalog.db", "../log.db"), "is no file of a backup"],
-      [changed(whole, '"version":1', '"version":9'), "has format 9"],
+      [changed(whole, '"version":2', '"version":9'), "has format 9"],
       [changed(whole, '"takenAt":"2', '"takenAt":"1'), "it is not as it was when it was saved"],
+      [changed(whole, '"version":2', '"version":1'), "it is not as it was when it was saved"],
       [changed(whole, "collections/c.db", "collections/b.db"), "it is not as it was when it was saved"],
     ] as const) {
       writeFileSync(broken, bytes);
@@ -252,5 +253,9 @@ describe("restore", () => {
       stderr: expect.stringContaining("holds something"),
     });
     expect((await readBackup(Bun.file(file).stream())).files).toBe(2);
+    // One from before the journal was in files.
+    const older = changed(whole, '"version":2', '"version":1').toString("latin1");
+    writeFileSync(broken, Buffer.from(older.replace(/,"sha256":"\w+"\}\n$/, "}\n"), "latin1"));
+    expect((await readBackup(Bun.file(broken).stream())).files).toBe(2);
   }, 20_000);
 });

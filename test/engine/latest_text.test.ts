@@ -13,8 +13,8 @@ import { data, type ModelCommand, timestamp } from "./commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand, SMALL_CHUNKS, textLater, textOf } from "./harness.ts";
 import { type InsertedRecord, ModelDatabase } from "./model.ts";
 
-/** More than two blocks of documents, the last one not full. */
-const DOCUMENTS = 2 * BLOCK_DOCUMENTS + 40;
+/** More than three blocks of documents, the last one not full. */
+const DOCUMENTS = 3 * BLOCK_DOCUMENTS + 40;
 const COL = "fleet";
 
 const poll = (change: Partial<Request<"qry">> = {}): Request<"qry"> => ({
