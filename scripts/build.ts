@@ -28,11 +28,15 @@ const WORKER = "./storage/worker.ts";
 const ENTRY_POINTS = ["src/cli/main.ts", join("src", WORKER)];
 
 function git(...args: string[]): string | undefined {
+  if (Bun.which("git") === null) return undefined;
   const { success, stdout } = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });
   return success ? stdout.toString().trim() : undefined;
 }
 
+/** A build without the repository, as in a container, is told. */
 function commit(): string {
+  const given = process.env.FLUXIONDB_COMMIT;
+  if (given) return given;
   const hash = git("rev-parse", "--short", "HEAD");
   if (hash === undefined) return "unknown";
   return git("status", "--porcelain", "--untracked-files=no") ? `${hash}-dirty` : hash;

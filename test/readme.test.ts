@@ -34,12 +34,13 @@ function renderMessages(): string {
 }
 
 function renderErrors(): string {
-  const rows = Object.entries(ERRORS).map(([code, { meaning, onWire }]) => [
+  const rows = Object.entries(ERRORS).map(([code, { meaning, remedy, onWire }]) => [
     `\`${code}\``,
     onWire ? "yes" : "no",
     meaning,
+    remedy,
   ]);
-  return renderTable(["code", "in the reply", "meaning"], rows);
+  return renderTable(["code", "in the reply", "meaning", "what to do"], rows);
 }
 
 /** The comment above each limit says what it is for; its name says the unit. */

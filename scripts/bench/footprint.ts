@@ -1,7 +1,7 @@
 /**
  * Memory, disk, and how long a start takes.
  */
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { documentName } from "../../src/bench/data.ts";
 import { usageOf } from "../../src/bench/process_usage.ts";
@@ -55,7 +55,7 @@ async function measureSize(setup: Setup, load: Load): Promise<(string | number)[
     await using server = await MeasuredServer.start(command);
     const before = usageOf(server.pid).memoryBytes;
     const watch = setInterval(() => {
-      journalBytes = Math.max(journalBytes, catalogBytes(directory.path));
+      journalBytes = Math.max(journalBytes, journalBytesOf(directory.path));
     }, 100);
     using session = await server.open(load);
     await session.run("ins_batch100");
@@ -115,10 +115,10 @@ async function timeStart(command: readonly string[]): Promise<number> {
   return tookMs;
 }
 
-const catalogBytes = (directory: string): number =>
-  ["catalog.db", "catalog.db-wal"]
-    .map((name) => statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0)
-    .reduce((sum, size) => sum + size, 0);
+function journalBytesOf(directory: string): number {
+  const folder = join(directory, "journal");
+  return existsSync(folder) ? folderBytes(folder) : 0;
+}
 
 function folderBytes(directory: string): number {
   return (readdirSync(directory, { recursive: true }) as string[])

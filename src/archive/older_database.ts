@@ -5,13 +5,14 @@
  *     key_values  (collection, key, value)
  *     api_keys    (api_key, scope, deletable)
  *
- * The file is only read. First all of it is checked and counted, then it is sent.
+ * The file is only read, as of one moment. First all of it is checked and counted, then it is sent. A table that is not
+ * there holds nothing, as long as one of the first two is.
  */
 import { constants, Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { CallOptions, Scope } from "../client/types.ts";
+import type { CallOptions, Scope, Timestamp } from "../client/types.ts";
 import { readScope } from "../protocol/scope.ts";
 import { ArchiveError } from "./archive_error.ts";
 import type { ImportClient, ImportProgress } from "./importing.ts";
@@ -50,10 +51,16 @@ type RecordRow = {
 };
 type ValueRow = { readonly collection: unknown; readonly key: unknown; readonly value: unknown };
 type KeyRow = { readonly api_key: unknown; readonly scope: unknown; readonly deletable: unknown };
+type OlderRecord = {
+  readonly collection: string;
+  readonly document: string;
+  readonly ts: Timestamp;
+  readonly data: string;
+};
 type Counts = { readonly documents: Set<string>; records: number; keyValues: number };
 
 const TABLES = { records: ["collection", "doc", "ts", "data"], key_values: ["collection", "key", "value"] };
-const RECORDS = "SELECT collection, doc, ts, data FROM records ORDER BY collection, doc, ts";
+const RECORDS = "SELECT collection, doc, ts, data FROM records ORDER BY collection, doc";
 const ROWS_A_TURN = 10_000;
 const READ_ONLY = constants.SQLITE_OPEN_READONLY;
 
@@ -78,6 +85,7 @@ class OlderImport {
   readonly #check = new InputCheck();
   readonly #counts = new Map<string, Counts>();
   #total = 0;
+  #repeated = 0;
 
   constructor(client: ImportClient, database: Database, options: OlderImportOptions) {
     this.#client = client;
@@ -88,10 +96,9 @@ class OlderImport {
 
   async run(): Promise<{ summary: OlderImportSummary; notes: readonly string[] }> {
     const { file, skipBad = false, dryRun = false } = this.#options;
-    const { count } = this.#database.query("SELECT count(*) AS count FROM records").get() as {
-      count: number;
-    };
-    this.#total = count;
+    // A server that still writes to it does not change what is read.
+    this.#database.run("BEGIN");
+    this.#total = this.#countRows("records");
     const keys = await this.#checkAll();
     if (!skipBad) this.#check.refuse();
     if (!dryRun) await this.#sendAll(keys);
@@ -109,14 +116,27 @@ class OlderImport {
       ...(skipBad && { skipped: this.#check.count }),
       ...(dryRun && { dryRun }),
     };
-    return { summary, notes: skipBad ? this.#check.lines.map((line) => `Skipped ${line}`) : [] };
+    return { summary, notes: this.#notes(skipBad) };
+  }
+
+  #notes(skipBad: boolean): string[] {
+    const notes = skipBad ? this.#check.lines.map((line) => `Skipped ${line}`) : [];
+    if (this.#repeated > 0) {
+      notes.push(
+        `Records at the same document and time as another, which are one record here: ${this.#repeated}`,
+      );
+    }
+    return notes;
   }
 
   async #checkAll(): Promise<readonly { key: string; scope: Scope }[]> {
+    let before: OlderRecord | undefined;
     for await (const record of this.#records(this.#check, "checking")) {
       const counts = this.#countsOf(record.collection);
       counts.documents.add(record.document);
-      counts.records++;
+      if (before !== undefined && isSamePlace(before, record)) this.#repeated++;
+      else counts.records++;
+      before = record;
     }
     for (const { collection } of this.#keyValues(this.#check)) this.#countsOf(collection).keyValues++;
     return [...this.#apiKeys(this.#check)];
@@ -135,9 +155,10 @@ class OlderImport {
     for (const { key, scope } of keys) await this.#client.addApiKey(key, scope, this.#call);
   }
 
-  async *#records(check: InputCheck, phase: ImportProgress["phase"]) {
+  async *#records(check: InputCheck, phase: ImportProgress["phase"]): AsyncGenerator<OlderRecord> {
+    if (!hasTable(this.#database, "records")) return;
     let number = 0;
-    for (const row of this.#rows<RecordRow>(RECORDS)) {
+    for (const row of this.#rows<RecordRow>(`${RECORDS}, ${this.#timeOrder()}`)) {
       number++;
       const record = check.attempt(
         () => `${this.#options.file}, records, ${show(row.collection)} ${show(row.doc)}`,
@@ -153,6 +174,7 @@ class OlderImport {
   }
 
   *#keyValues(check: InputCheck) {
+    if (!hasTable(this.#database, "key_values")) return;
     for (const row of this.#rows<ValueRow>(
       "SELECT collection, key, value FROM key_values ORDER BY collection, key",
     )) {
@@ -187,6 +209,24 @@ class OlderImport {
     }
   }
 
+  /** Where the column takes any type, a time as text would stand behind all numbers. */
+  #timeOrder(): string {
+    const columns = this.#database.query("PRAGMA table_info(records)").all() as {
+      name: string;
+      type: string;
+    }[];
+    const isInteger = columns.some(({ name, type }) => name === "ts" && /int/i.test(type));
+    return isInteger ? "ts" : "CAST(ts AS INTEGER)";
+  }
+
+  #countRows(table: string): number {
+    if (!hasTable(this.#database, table)) return 0;
+    const { count } = this.#database.query(`SELECT count(*) AS count FROM ${table}`).get() as {
+      count: number;
+    };
+    return count;
+  }
+
   #rows<Row>(sql: string): IterableIterator<Row> {
     // Times keep their digits.
     return this.#database.query(sql).safeIntegers(true).iterate() as IterableIterator<Row>;
@@ -201,7 +241,7 @@ class OlderImport {
   }
 }
 
-function readRecord({ collection, doc, ts, data }: RecordRow) {
+function readRecord({ collection, doc, ts, data }: RecordRow): OlderRecord {
   return {
     collection: checkName(collection, "collection"),
     document: checkName(doc, "doc"),
@@ -209,6 +249,10 @@ function readRecord({ collection, doc, ts, data }: RecordRow) {
     data: checkSize(checkText(data, "data")),
   };
 }
+
+/** They come in order, so the same place comes twice in a row. */
+const isSamePlace = (a: OlderRecord, b: OlderRecord): boolean =>
+  a.ts === b.ts && a.document === b.document && a.collection === b.collection;
 
 function checkText(value: unknown, field: string): string {
   if (typeof value === "string") return value;
@@ -234,14 +278,21 @@ function openReadOnly(file: string): Database {
 }
 
 function checkTables(database: Database, file: string): Database {
-  for (const [table, columns] of Object.entries(TABLES)) {
+  const problem = problemOfTables(database);
+  if (problem === undefined) return database;
+  database.close();
+  throw new ArchiveError(`${file} is no fluxion.db: ${problem}`);
+}
+
+function problemOfTables(database: Database): string | undefined {
+  const tables = Object.entries(TABLES).filter(([table]) => hasTable(database, table));
+  if (tables.length === 0) return "it has neither a table records nor one key_values";
+  for (const [table, columns] of tables) {
     const found = database.query(`PRAGMA table_info(${table})`).all() as { name: string }[];
     const missing = columns.find((column) => !found.some(({ name }) => name === column));
-    if (missing === undefined) continue;
-    database.close();
-    throw new ArchiveError(`${file} is no fluxion.db: the table ${table} has no column ${missing}`);
+    if (missing !== undefined) return `the table ${table} has no column ${missing}`;
   }
-  return database;
+  return undefined;
 }
 
 function hasTable(database: Database, name: string): boolean {

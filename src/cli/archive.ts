@@ -6,7 +6,7 @@ import { ArchiveError } from "../archive/archive_error.ts";
 import { exportArchive } from "../archive/exporting.ts";
 import { type ImportProgress, importArchive } from "../archive/importing.ts";
 import { importOlderDatabase, type OlderImportSummary } from "../archive/older_database.ts";
-import type { FluxionDB } from "../client/fluxiondb.ts";
+import type { ServerStatus } from "../protocol/server_status.ts";
 import {
   addClientOptions,
   type ClientAction,
@@ -177,6 +177,7 @@ async function runTakeOver(command: Command, file: string): Promise<void> {
   if (inDir !== undefined) throw usageError("Give --in-dir or --from-fluxiondb, not both");
   await withSource(command, { mustExist: false }, async (client, signal) => {
     const bars = new ImportBars();
+    const before = await client.status({ signal });
     const { summary, notes } = await archiving(
       importOlderDatabase(client, {
         file,
@@ -187,7 +188,7 @@ async function runTakeOver(command: Command, file: string): Promise<void> {
       }),
     ).finally(() => bars.clear());
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
-    if (dryRun !== true) await checkCounts(client, summary, signal);
+    if (dryRun !== true) checkCounts(summary, before, await client.status({ signal }));
     const head = ["collection", "documents", "records", "key-values"];
     const rows = () =>
       summary.collections.map(({ collection, ...counts }) => [
@@ -200,22 +201,19 @@ async function runTakeOver(command: Command, file: string): Promise<void> {
   });
 }
 
-/** What was sent has to be there; more may be, of before. */
-async function checkCounts(
-  client: FluxionDB,
-  { collections }: OlderImportSummary,
-  signal: AbortSignal,
-): Promise<void> {
-  const { records, keyValues } = await client.status({ signal });
-  const sent = { records: 0, keyValues: 0 };
-  for (const each of collections) {
-    sent.records += each.records;
-    sent.keyValues += each.keyValues;
+type Counted = Pick<ServerStatus, "records" | "keyValues">;
+
+/** What was sent has to be there, and nothing else where nothing was before. */
+function checkCounts({ collections }: OlderImportSummary, before: Counted, after: Counted): void {
+  for (const what of ["records", "keyValues"] as const) {
+    const sent = collections.reduce((sum, each) => sum + each[what], 0);
+    const isRight = before[what] === 0 ? after[what] === sent : after[what] >= Math.max(sent, before[what]);
+    if (isRight) continue;
+    const name = what === "records" ? "records" : "key-values";
+    throw new CommandError(
+      `Sent ${sent} ${name}; the server had ${before[what]} before, and has ${after[what]} now: somebody else has changed it, or something is lost`,
+    );
   }
-  if (records >= sent.records && keyValues >= sent.keyValues) return;
-  throw new CommandError(
-    `Sent ${sent.records} records and ${sent.keyValues} key-values, and the server has ${records} and ${keyValues}`,
-  );
 }
 
 /** One bar for checking, one for sending: each has a rate of its own. */

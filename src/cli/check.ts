@@ -19,9 +19,10 @@ import { machineMemoryLimit } from "./serve_options.ts";
 import { escapeControls } from "./table.ts";
 
 const HELP = `
-Everything is read and compared: checksums of files, pages, records, key-values, the journal and API keys; the index of
-chunks with the chunks, times with the records that hold them, counts with what is counted. Nothing is changed, and a
-directory that a server holds is refused. It ends with 0 when all is well, and with 1 when something is not.
+Everything is read and compared: what SQLite finds in each file; checksums of records, documents, key-values, the journal
+and API keys; the index of chunks with the chunks, times with the records that hold them, counts with what is counted.
+Nothing is changed, and a directory that a server holds is refused. It ends with 0 when all is well, and with 1 when
+something is not.
 
 Example:
   fluxiondb check ./data
@@ -72,18 +73,30 @@ export async function readAll(directory: string, signal: AbortSignal): Promise<R
   const storage = await SqliteStorage.open({ directory, durability: "interval" });
   const problems: string[] = [];
   try {
+    await checkFiles(storage, problems, signal);
     const memoryBytesMax = Math.min(machineMemoryLimit(), MEMORY_BYTES_MAX);
     const database = new MemoryDatabase({ storage, memoryBytesMax });
     await database.load();
     const verified = await verify(database, (problem) => problems.push(problem), signal);
     return { directory, ...verified, problems };
   } catch (error) {
-    // A file that is damaged as a whole ends it: what else it holds cannot be told.
+    // What cannot be started with cannot be counted.
     if (!(error instanceof StorageError)) throw error;
     const none = { collections: 0, documents: 0, records: 0, keyValues: 0 };
-    return { directory, ...none, problems: [error.message] };
+    return { directory, ...none, problems: [...new Set([...problems, error.message])] };
   } finally {
     storage.leave();
+  }
+}
+
+async function checkFiles(storage: SqliteStorage, problems: string[], signal: AbortSignal): Promise<void> {
+  using bar = new ProgressBar({ title: "Checking" });
+  let count = 0;
+  for await (const found of storage.problems()) {
+    problems.push(...found);
+    bar.update({ part: ++count / storage.fileCount, count, unit: "files" });
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
   }
 }
 

@@ -120,8 +120,8 @@ function readClientOptions(command: Command): ClientOptions {
 }
 
 /** Kindly: `db:8080` and `http://…` mean what they can only mean. */
-export function readUrl(command: Command): URL {
-  const text: string = command.opts().url ?? (process.env.FLUXIONDB_URL || URL_DEFAULT);
+export function readUrl(command: Command, fallback = URL_DEFAULT): URL {
+  const text: string = command.opts().url ?? (process.env.FLUXIONDB_URL || fallback);
   const url = URL.parse(text.includes("://") ? text : `ws://${text}`);
   if (url !== null && /^(wss?|https?):$/.test(url.protocol)) return url;
   throw usageError(`--url: expected an address such as ${URL_DEFAULT}, got ${JSON.stringify(text)}`);

@@ -2,6 +2,7 @@
  * What a running server does by the clock: checkpoints, and packing what rests.
  */
 import type { MemoryDatabase } from "../engine/memory_database.ts";
+import type { Metrics } from "../server/metrics.ts";
 import { describeError, type Log } from "./log.ts";
 
 const TIDY_MS = 1000;
@@ -11,6 +12,7 @@ const TIDY_AGAIN_MS = 5;
 export type HousekeepingOptions = {
   readonly database: Pick<MemoryDatabase, "tidy" | "checkpoint">;
   readonly log: Pick<Log, "debug" | "error">;
+  readonly metrics: Pick<Metrics, "checkpointEnded" | "checkpointFailed">;
   readonly flushIntervalMs: number;
   /** Without a storage there is nothing to save. */
   readonly isSaved: boolean;
@@ -67,17 +69,19 @@ export class Housekeeping {
   }
 
   async #runCheckpoint(): Promise<void> {
-    const { database, log } = this.#options;
+    const { database, log, metrics } = this.#options;
     const startedAtMs = performance.now();
     try {
       const saved = await database.checkpoint();
       const endedAtMs = performance.now();
       const ms = Math.round(endedAtMs - startedAtMs);
       this.#failure = undefined;
+      metrics.checkpointEnded();
       this.#lastCheckpoint = { endedAtMs, tookMs: ms };
       if (saved.collections > 0) log.debug("Checkpoint", { ...saved, ms });
     } catch (error) {
       this.#failure = error instanceof Error ? error.message : String(error);
+      metrics.checkpointFailed();
       log.error("The checkpoint failed, the next interval tries again", { error: describeError(error) });
     }
   }

@@ -8,6 +8,7 @@ import {
   CONNECTIONS_PER_KEY_MAX,
   FRAME_BYTES_MAX,
   REPLY_BYTES_MAX,
+  SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
 import { DURABILITIES, type Durability } from "../storage/storage.ts";
 import { usageError } from "./command_error.ts";
@@ -36,6 +37,9 @@ export type ServeOptions = {
   readonly recover: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Standard error without. */
+  readonly logFile: string | undefined;
+  readonly slowRequestMs: number;
   readonly tlsFiles: TlsFiles | undefined;
   /** None: any. */
   readonly allowedOrigins: readonly string[];
@@ -51,6 +55,7 @@ export type ServeOptions = {
 const PORTS = { min: 0, max: 65_535 };
 const FLUSH_SECONDS = { min: 0.01, max: 86_400 };
 const CONNECTIONS = { min: 1, max: 1_000_000 };
+const SLOW_REQUEST = { min: 0, max: 3_600_000 };
 const FRAME_BYTES = { min: 2 ** 10, max: 2 ** 28 };
 /** Bun takes a text up to 2 GiB; half of that leaves room for what waits before it. */
 const REPLY_BYTES = { min: 2 ** 10, max: 2 ** 30 };
@@ -119,6 +124,21 @@ export function addServeOptions(command: Command): Command {
     .addOption(option("--log-level <level>", `${LOG_LEVELS.join("|")}`, oneOf(LOG_LEVELS), "info"))
     .addOption(option("--log-format <format>", `${LOG_FORMATS.join("|")}`, oneOf(LOG_FORMATS), "text"))
     .addOption(
+      option(
+        "--log-file <file>",
+        "where the log goes; opened again on SIGHUP (default: standard error)",
+        nonEmptyText,
+      ),
+    )
+    .addOption(
+      option(
+        "--slow-request-ms <number>",
+        "requests that take so many milliseconds are logged",
+        integerIn(SLOW_REQUEST),
+        String(SLOW_REQUEST_MS),
+      ),
+    )
+    .addOption(
       option("--max-frame <size>", "largest frame taken", sizeIn(FRAME_BYTES), describeSize(FRAME_BYTES_MAX)),
     )
     .addOption(
@@ -149,6 +169,8 @@ export function readServeOptions(command: Command): ServeOptions {
     recover: values.recover === true,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
+    logFile: values.logFile,
+    slowRequestMs: values.slowRequestMs,
     tlsFiles: readTlsOptions(values),
     allowedOrigins: values.allowOrigin ?? [],
     connectionsMax: values.maxConnections,

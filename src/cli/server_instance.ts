@@ -7,12 +7,14 @@
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
+import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
-import { writeBackup } from "../storage/backup_file.ts";
 import { recoverDirectory } from "../storage/recovery.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
+import type { CommitObserver } from "../storage/storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { LiveBackup } from "./live_backup.ts";
 import type { Log } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { readTlsFiles } from "./tls_files.ts";
@@ -33,6 +35,7 @@ export type InstanceOptions = Pick<
       | "opsPort"
       | "recover"
       | "replyBytesMax"
+      | "slowRequestMs"
       | "tlsFiles"
     >
   >;
@@ -41,6 +44,8 @@ export type InstanceParts = {
   readonly log: Log;
   /** Asked for when the data directory is held. */
   readonly secretKey: () => string;
+  /** Told once a second while a start takes longer. */
+  readonly onLoading?: (counts: DatabaseCounts) => void;
   /** Uses the server; when it is done, all is saved and the server ends. */
   readonly use: (server: ReadyServer) => Promise<void>;
 };
@@ -59,11 +64,12 @@ const PROGRESS_MS = 1000;
 
 export async function runServer(
   options: InstanceOptions,
-  { log, secretKey, use }: InstanceParts,
+  { log, secretKey, onLoading, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
-  if (options.recover && options.data !== undefined) recover(options.data, log);
-  const storage = await openStorage(options);
+  if (options.recover && options.data !== undefined) await recover(options.data, log);
+  const metrics = new Metrics();
+  const storage = await openStorage(options, metrics);
   let isLoaded = false;
   try {
     // Before the data is loaded: if that fails, its owner has seen the key all the same.
@@ -72,17 +78,19 @@ export async function runServer(
     const { data, flushIntervalMs } = options;
     const stored = storage.storage?.apiKeys() ?? [];
     const apiKeys = new ApiKeys({ secretKey: masterKey, stored, ...storage });
-    const housekeeping = new Housekeeping({ database, log, flushIntervalMs, isSaved: data !== undefined });
+    const isSaved = data !== undefined;
+    const housekeeping = new Housekeeping({ database, log, metrics, flushIntervalMs, isSaved });
     const status = statusOf({ options, startedAtMs, database, housekeeping, ...storage });
     const notReady = (): string | undefined => database.failure ?? housekeeping.failure;
     const loaded = Promise.withResolvers<void>();
     // Before the data is there: clients wait instead of being refused, and `/readyz` says why.
-    const backup = () => backupOf(database);
-    const parts = { database, apiKeys, log, status, notReady, backup, loaded: loaded.promise };
+    const backups = new LiveBackup(database, log);
+    const backup = (signal: AbortSignal) => backups.start(signal);
+    const parts = { database, apiKeys, log, metrics, status, notReady, backup, loaded: loaded.promise };
     const server = listen(options, parts);
     try {
       const loadingFromMs = performance.now();
-      const progress = setInterval(() => log.info("Still loading", database.counts()), PROGRESS_MS);
+      const progress = setInterval(() => onLoading?.(database.counts()), PROGRESS_MS);
       await database.load().finally(() => clearInterval(progress));
       isLoaded = true;
       const loadedMs = performance.now() - loadingFromMs;
@@ -115,43 +123,20 @@ export async function runServer(
 }
 
 /** Says what was left out: nobody else will know. */
-function recover(data: string, log: Log): void {
-  const { keptIn, leftOut } = recoverDirectory(data, { now: new Date() });
+async function recover(data: string, log: Log): Promise<void> {
+  const { keptIn, leftOut } = await recoverDirectory(data, { now: new Date() });
   for (const what of leftOut) log.warn("Left out", { what });
   if (keptIn === undefined) log.info("Nothing is damaged", { data });
   else log.warn("The damaged files are kept, with a list of what was left out", { folder: keptIn });
 }
 
 /** As the options that the parts take, which have no storage when data is in memory only. */
-async function openStorage({ data, durability }: InstanceOptions): Promise<{ storage?: SqliteStorage }> {
+async function openStorage(
+  { data, durability }: InstanceOptions,
+  observer: CommitObserver,
+): Promise<{ storage?: SqliteStorage }> {
   if (data === undefined) return {};
-  return { storage: await SqliteStorage.open({ directory: data, durability }) };
-}
-
-/** The copy on the disk is gone when the last byte is sent, or nobody wants it any more. */
-async function backupOf(database: MemoryDatabase): Promise<ReadableStream<Uint8Array> | undefined> {
-  const snapshot = await database.snapshot();
-  if (snapshot === undefined) return undefined;
-  const bytes = writeBackup(snapshot.folder, snapshot.takenAt);
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { value, done } = await bytes.next();
-        if (!done) {
-          controller.enqueue(value);
-          return;
-        }
-        controller.close();
-      } catch (error) {
-        controller.error(error);
-      }
-      snapshot.remove();
-    },
-    async cancel() {
-      await bytes.return(undefined);
-      snapshot.remove();
-    },
-  });
+  return { storage: await SqliteStorage.open({ directory: data, durability, observer }) };
 }
 
 type StatusSources = {
@@ -167,7 +152,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
   const run = crypto.randomUUID();
   return async () => {
     const disk = (await storage?.diskBytes()) ?? null;
-    const writes = await database.writes();
+    const writes = database.writes();
     const nowMs = performance.now();
     const last = housekeeping.lastCheckpoint;
     return {
@@ -190,7 +175,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
 
 type ServerParts = Pick<
   Parameters<typeof startServer>[0],
-  "database" | "apiKeys" | "log" | "status" | "notReady" | "backup" | "loaded"
+  "database" | "apiKeys" | "log" | "metrics" | "status" | "notReady" | "backup" | "loaded"
 >;
 
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {

@@ -18,7 +18,7 @@ export class StopSignal {
   #firstAt: number | undefined;
   #stop: ((signal: StoppingSignal) => void) | undefined;
 
-  /** What SIGHUP does; without, it is only noted. */
+  /** What SIGHUP does; nothing before there is anything to open or read again. */
   onHangUp: (() => void) | undefined;
 
   constructor(log: Pick<Log, "info">) {
@@ -26,7 +26,7 @@ export class StopSignal {
     process.on("SIGINT", () => this.#receive("SIGINT"));
     // A terminal that is closed sends it to all that it started.
     process.on("SIGHUP", () => {
-      if (this.onHangUp === undefined) log.info("SIGHUP is ignored; SIGTERM stops the server");
+      if (this.onHangUp === undefined) log.info("SIGHUP: there is nothing to open or read again");
       else this.onHangUp();
     });
   }

@@ -59,7 +59,7 @@ export async function saveCollections(
   await dropFiles(collections, options);
   for (const collection of [...collections.sorted()]) {
     if (collection.isGone || collection.changes?.isEmpty) continue;
-    saved.chunks += await saveCollection(collection, options);
+    saved.chunks += await saveCollection(collection, collections, options);
     saved.collections++;
   }
   // What was deleted meanwhile was not saved, and its file is older than what the journal is cut to.
@@ -84,14 +84,18 @@ async function dropFiles({ dropped }: Collections, { storage, journalSynced }: S
  */
 async function saveCollection(
   collection: Collection,
+  { dropped }: Collections,
   { storage, journalPosition, journalSynced }: SaveOptions,
 ): Promise<number> {
   const taken = new Taken(collection);
   const isNew = !collection.isSaved;
   // From here on a file may exist, and whoever deletes the collection has to know.
   collection.isSaved = true;
-  // There may be a file of a collection of that name that was deleted.
-  if (isNew) await journalSynced();
+  if (isNew) {
+    // There may be a file of a collection of that name that was deleted: this one takes its place.
+    await journalSynced();
+    if (!collection.isGone) dropped.delete(collection.name.text);
+  }
   await storage.beginCheckpoint(collection.name.text, { isNew });
   try {
     let chunksLeft = taken.waitingChunks * PASSES_MAX;

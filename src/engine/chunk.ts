@@ -86,11 +86,26 @@ export class Chunk {
     return Math.floor((offset / span) * (this.count - 1));
   }
 
+  /** The latest record at or before a time that is not before the first one's; `page` is the chunk's. */
+  latestIn(page: Page, high: number, low: number): number {
+    if (!this.#isInside(high, low)) return this.count - 1;
+    return page.firstAfterNear(this.indexNear(high, low), high, low) - 1;
+  }
+
+  /** Which record that is if the records are evenly spaced. */
+  latestNear(high: number, low: number): number {
+    return this.#isInside(high, low) ? this.indexNear(high, low) : this.count - 1;
+  }
+
   startsAfter(high: number, low: number): boolean {
     return this.firstHigh > high || (this.firstHigh === high && this.firstLow >>> 0 > low >>> 0);
   }
 
   endsBefore(high: number, low: number): boolean {
     return this.lastHigh < high || (this.lastHigh === high && this.lastLow >>> 0 < low >>> 0);
+  }
+
+  #isInside(high: number, low: number): boolean {
+    return high < this.lastHigh || (high === this.lastHigh && low >>> 0 < this.lastLow >>> 0);
   }
 }

@@ -6,6 +6,7 @@ import { type Storage, StorageError } from "../storage/storage.ts";
 import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
+import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
@@ -40,6 +41,7 @@ export type CollectionOptions = {
   readonly name: Name;
   readonly chunks: ChunkStore;
   readonly longWork: LongWork;
+  readonly latestTexts: LatestTexts;
   /** Where cold chunks are; without, nothing is saved and there are none. */
   readonly storage: CollectionStorage | undefined;
 };
@@ -57,6 +59,7 @@ export class Collection implements SeriesHost {
   readonly chunks: ChunkStore;
   readonly documents = new NameTable<Series>();
   readonly values = new KeyValues();
+  readonly latestText: LatestText;
   /** Kept only where there is a storage to save to. */
   readonly changes: Changes | undefined;
   recordCount = 0;
@@ -76,10 +79,11 @@ export class Collection implements SeriesHost {
 
   readonly #storage: CollectionStorage | undefined;
 
-  constructor({ name, chunks, longWork, storage }: CollectionOptions) {
+  constructor({ name, chunks, longWork, latestTexts, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
     this.#longWork = longWork;
+    this.latestText = new LatestText(latestTexts, this.documents);
     this.#storage = storage;
     this.changes = storage === undefined ? undefined : new Changes();
   }
@@ -147,6 +151,7 @@ export class Collection implements SeriesHost {
   /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */
   end(): void {
     this.isGone = true;
+    this.latestText.forget();
     this.chunks.objectBytes -= this.values.bytes;
     this.name.free(this.chunks.slabs);
     this.#longWork.begin(this.#freeDocuments());
@@ -170,6 +175,10 @@ export class Collection implements SeriesHost {
   chunkRemoved(chunk: Chunk): void {
     this.chunkCount--;
     if (chunk.id !== 0) this.changes?.removedChunks.push(chunk.id);
+  }
+
+  latestChanged(place: number): void {
+    this.latestText.changed(place);
   }
 
   readChunk(id: number): Uint8Array {

@@ -49,6 +49,11 @@ export class Collections {
     return collection;
   }
 
+  /** `value` is a JSON string with its quotes. */
+  setValue(col: string, key: string, value: string): void {
+    (this.#table.get(col) ?? this.add(col)).setValue(key, value);
+  }
+
   apply(command: Command, isNewFor: IsNewFor): void {
     switch (command.type) {
       case "ddoc":

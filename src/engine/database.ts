@@ -15,8 +15,16 @@ import type { InsertBatch } from "./insert_batch.ts";
  */
 export type Written = Promise<void> | undefined;
 
+/** JSON text that is bytes still: it becomes a string once, together with what the server puts around it. */
+export interface AnswerBytes {
+  readonly byteLength: number;
+  /** The text with three others before it and one behind it; to be called at once, and only once. */
+  within(first: string, second: string, third: string, last: string): string;
+}
+
 /** JSON text. */
-export type Answer = string | Promise<string>;
+export type AnswerText = string | AnswerBytes;
+export type Answer = AnswerText | Promise<AnswerText>;
 
 export interface Database {
   /**

@@ -34,6 +34,7 @@ export class InsertBatch {
   text: Buffer = Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST);
   /** The same memory for loops, which are slower where they meet Buffers and plain arrays in turn. */
   textBytes = new Uint8Array(this.text.buffer);
+  textView = new DataView(this.text.buffer);
   textLength = 0;
   /** Names as the inside of a JSON string, UTF-8, in any valid escaped form. The scanner points this at the frame. */
   names: Buffer;
@@ -55,9 +56,9 @@ export class InsertBatch {
     this.names = this.#ownNames.bytes;
   }
 
-  /** Makes room for `bytes` more of text; `text` may be another buffer afterwards. */
+  /** Makes room for `bytes` more of text, and for writes of eight at a time; `text` may be another buffer afterwards. */
   reserveText(bytes: number): void {
-    const needed = this.textLength + bytes;
+    const needed = this.textLength + bytes + 8;
     if (needed <= this.text.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.text.length * 2));
     this.text.copy(larger, 0, 0, this.textLength);
@@ -99,6 +100,7 @@ export class InsertBatch {
     this.text = text;
     this.#spareBatches = 0;
     this.textBytes = new Uint8Array(text.buffer);
+    this.textView = new DataView(text.buffer);
   }
 
   #addName(name: string): number {

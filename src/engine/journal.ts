@@ -1,11 +1,13 @@
 /**
- * Group commit: joins the write commands that wait into one group, and hands it to the storage.
+ * Group commit: joins the write commands of one turn of the event loop into a group, and hands it to the storage.
  *
- * While one group is being written the next gathers, so a lone client waits for one commit and a thousand clients
- * share one. Groups never overlap, so the journal's order is the order in which memory saw the commands.
+ * Mostly that writes it at once, and all of them are answered in the same turn. Where it has to wait for the disk, the
+ * next group gathers meanwhile, so a lone client waits for one commit and a thousand clients share one. Groups never
+ * overlap, so the journal's order is the order in which memory saw the commands.
  */
 import { DatabaseError } from "../protocol/errors.ts";
-import type { Storage } from "../storage/storage.ts";
+import { quoteText } from "../protocol/json.ts";
+import { GROUP_HEAD_BYTES, type Storage } from "../storage/storage.ts";
 import type { Written } from "./database.ts";
 import { COLUMN_TEXT_END, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import {
@@ -14,6 +16,8 @@ import {
   ENTRY_DOCUMENT,
   ENTRY_HEAD_BYTES,
   ENTRY_INSERT,
+  ENTRY_RESET,
+  ENTRY_VALUE,
   INSERT_ROW_BYTES,
   writeCommand,
 } from "./journal_entry.ts";
@@ -27,38 +31,39 @@ const GROUPS_KEPT = 1000;
 const RETRY_MS = 1000;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
-/** A stream of writes that never pauses is cut into groups of about this many turns of the event loop. */
-const GATHERING_TURNS_MAX = 16;
 
-type JournalStorage = Pick<Storage, "commitGroup" | "lastGroup">;
+type JournalStorage = Pick<Storage, "beginSegment" | "commitGroup" | "lastGroup" | "durableGroup">;
 
 export class Journal {
   readonly #storage: JournalStorage;
-  /** The group that gathers; shared memory, so that handing it to another thread copies nothing. */
-  #bytes = sharedBuffer(BYTES_AT_FIRST);
-  #length = 0;
-  /** The buffer of the group that is being written, which gathers again after it: two are enough. */
-  #otherBytes = sharedBuffer(BYTES_AT_FIRST);
+  /** The group that gathers. */
+  #bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  #length = GROUP_HEAD_BYTES;
+  /** The buffer of a group that is being written meanwhile, which gathers again after it: two are enough. */
+  #otherBytes = Buffer.allocUnsafeSlow(0);
   /** How many groups in a row have needed no large buffer. */
   #spareGroups = 0;
   /** The number of the group that gathers. */
   #group: number;
+  /** Documents are named once in it: a number that no other table has had. */
+  #table = 0;
   #documentCount = 0;
   #gathering: PromiseWithResolvers<void> | undefined;
   #isScheduled = false;
   /** The group that is being written, or that the disk did not take and that is tried again. */
   #writing: Promise<void> | undefined;
-  /** What those who wait for that group have been given. */
-  #written: Promise<void> | undefined;
-  #lastCommittedGroup: number;
+  /** Whether the storage has it, the last time it was asked. */
+  #attempt: Promise<void> | undefined;
   #failure: Error | undefined;
-  /** The documents' numbers in the group, of the batch that is being written down. */
+  /** The documents' numbers in the table, of the batch that is being written down. */
   #documents = new Int32Array(1024);
+  /** The collection whose value was set last, and as a JSON string. */
+  #collection = "";
+  #quotedCollection = '""';
 
   constructor(storage: JournalStorage) {
     this.#storage = storage;
     this.#group = storage.lastGroup + 1;
-    this.#lastCommittedGroup = storage.lastGroup;
   }
 
   /** The newest group that is closed: all that memory has seen is in it, in those before it, or still gathers. */
@@ -66,9 +71,9 @@ export class Journal {
     return this.#group - 1;
   }
 
-  /** The newest group that was committed, which is before those who wait for it are told. */
-  get lastCommittedGroup(): number {
-    return this.#lastCommittedGroup;
+  /** Up to which group all is known to be on the disk. */
+  get durableGroup(): number {
+    return this.#storage.durableGroup;
   }
 
   /** What the disk last said, while it takes nothing. */
@@ -81,13 +86,27 @@ export class Journal {
     if (this.#failure !== undefined) throw notSaved(this.#failure);
   }
 
+  /**
+   * Ends what the next checkpoint is going to save, and returns the number of its last group: what comes after it can be
+   * read without it.
+   *
+   * @throws what the disk says while it takes nothing
+   */
+  async endSegment(): Promise<number> {
+    while (this.#writing !== undefined) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await Promise.allSettled([this.#attempt]);
+    }
+    this.#handOver();
+    this.#table++;
+    this.#documentCount = 0;
+    this.#storage.beginSegment();
+    return this.lastClosedGroup;
+  }
+
   /** Notes that the next record of the batch being written down belongs to a document. */
   nameDocument(index: number, collection: Name, series: Series): void {
-    if (series.journalGroup !== this.#group) {
-      series.journalGroup = this.#group;
-      series.journalIndex = this.#documentCount++;
-      this.#writeDocument(collection, series.name);
-    }
+    if (series.journalTable !== this.#table) this.#nameSeries(collection, series);
     if (index >= this.#documents.length) {
       const larger = new Int32Array(this.#documents.length * 2);
       larger.set(this.#documents);
@@ -102,15 +121,28 @@ export class Journal {
     const rowBytes = 4 + count * INSERT_ROW_BYTES;
     let at = this.#beginEntry(ENTRY_INSERT, rowBytes + batch.textLength);
     const bytes = this.#bytes;
-    at = bytes.writeUInt32LE(count, at);
+    const documents = this.#documents;
+    at = writeUInt32(bytes, at, count);
     let textStart = 0;
     for (let index = 0; index < count; index++) {
       const textEnd = columns[index * COLUMNS + COLUMN_TEXT_END] as number;
-      at = writeUInt32(bytes, at, this.#documents[index] as number);
+      at = writeUInt32(bytes, at, documents[index] as number);
       at = writeUInt32(bytes, at, textEnd - textStart);
       textStart = textEnd;
     }
     batch.text.copy(bytes, at, 0, batch.textLength);
+    return this.#waitForCommit();
+  }
+
+  /** `value` is a JSON string with its quotes. */
+  value(col: string, key: string, value: string): Written {
+    if (col !== this.#collection) {
+      this.#collection = col;
+      this.#quotedCollection = quoteText(col);
+    }
+    const text = `${this.#quotedCollection},${quoteText(key)},${value}`;
+    const at = this.#beginEntry(ENTRY_VALUE, text.length * UTF8_BYTES_MAX);
+    this.#endEntry(at, this.#bytes.write(text, at));
     return this.#waitForCommit();
   }
 
@@ -121,22 +153,31 @@ export class Journal {
     return this.#waitForCommit();
   }
 
+  /**
+   * Resolves when all that was written down so far is committed, however much comes meanwhile.
+   *
+   * @throws what the disk says, when it does not take it
+   */
+  async committed(): Promise<void> {
+    this.ensureWritable();
+    if (this.#isGathering) await this.#waitForCommit();
+    else if (this.#writing !== undefined) await this.#attempt;
+  }
+
   /** Resolves when all that was written down so far is committed, or was refused. */
   async drain(): Promise<void> {
-    while (this.#length > 0 || this.#writing !== undefined) {
+    while (this.#isGathering || this.#writing !== undefined) {
       if (this.#failure !== undefined) throw this.#failure;
       this.#handOver();
       await this.#writing?.catch(() => {});
     }
   }
 
-  /** Resolves when all that memory has seen by now is committed. @throws DatabaseError `storage_failed` */
-  async commitAll(): Promise<void> {
-    this.ensureWritable();
-    await (this.#length > 0 ? this.#waitForCommit() : this.#written);
-  }
-
-  #writeDocument(collection: Name, document: Name): void {
+  #nameSeries(collection: Name, series: Series): void {
+    if (this.#documentCount === 0) this.#beginEntry(ENTRY_RESET, 0);
+    series.journalTable = this.#table;
+    series.journalIndex = this.#documentCount++;
+    const document = series.name;
     const collectionBytes = collection.end - collection.start;
     const documentBytes = document.end - document.start;
     let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collectionBytes + documentBytes);
@@ -150,7 +191,7 @@ export class Journal {
     const at = this.#length;
     const end = at + ENTRY_HEAD_BYTES + payloadBytes;
     if (end > this.#bytes.length) {
-      const larger = sharedBuffer(Math.max(end, this.#bytes.length * 2));
+      const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2));
       this.#bytes.copy(larger, 0, 0, at);
       this.#bytes = larger;
     }
@@ -172,56 +213,63 @@ export class Journal {
     return this.#gathering.promise;
   }
 
-  /**
-   * Hands the group over when a turn of the event loop has brought nothing more. So it holds all that clients have sent
-   * before they wait: waking the other thread costs as much as a hundred records, and a quiet turn next to nothing.
-   */
+  get #isGathering(): boolean {
+    return this.#length > GROUP_HEAD_BYTES;
+  }
+
+  /** Hands the group over at the end of the turn: it holds all that clients have sent before they wait. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    let turnsLeft = GATHERING_TURNS_MAX;
-    let lengthBefore = this.#length;
-    const look = (): void => {
-      if (this.#length > lengthBefore && turnsLeft-- > 0) {
-        lengthBefore = this.#length;
-        setImmediate(look);
-      } else {
-        this.#isScheduled = false;
-        this.#handOver();
-      }
-    };
-    setImmediate(look);
+    setImmediate(this.#handOverScheduled);
   }
 
+  readonly #handOverScheduled = (): void => {
+    this.#isScheduled = false;
+    this.#handOver();
+  };
+
   #handOver(): void {
-    if (this.#writing !== undefined || this.#length === 0) return;
-    const body = new Uint8Array(this.#bytes.buffer, 0, this.#length);
+    if (this.#writing !== undefined || !this.#isGathering) return;
     const waiting = this.#gathering;
-    this.#written = waiting?.promise;
-    this.#writing = this.#write(this.#group, body, waiting);
+    const group = { number: this.#group++, bytes: this.#bytes, length: this.#length };
     this.#gathering = undefined;
-    this.#length = 0;
-    this.#documentCount = 0;
-    this.#group++;
-    const gathering = this.#otherBytes;
-    this.#otherBytes = this.#bytes;
-    this.#spareGroups = body.length > BYTES_KEPT ? 0 : this.#spareGroups + 1;
-    const isKept = gathering.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
-    this.#bytes = isKept ? gathering : sharedBuffer(BYTES_AT_FIRST);
+    this.#length = GROUP_HEAD_BYTES;
+    const isLarge = group.length > BYTES_KEPT;
+    this.#spareGroups = isLarge ? 0 : this.#spareGroups + 1;
+    const written = this.#commit(group);
+    if (written === undefined) waiting?.resolve();
+    else {
+      // Its bytes are in use until it is written.
+      this.#bytes = this.#otherBytes;
+      this.#otherBytes = group.bytes;
+      this.#writing = this.#finish(group, written, waiting);
+    }
+    const isKept = this.#bytes.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
+    if (!isKept || this.#bytes.length === 0) this.#bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  }
+
+  #commit({ number, bytes, length }: Group): Promise<void> | undefined {
+    try {
+      return this.#storage.commitGroup(number, bytes, length);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
    * A group the disk does not take is tried again until it does: what comes later builds on it. Those who wait for it
    * are told at once, and new writes are refused meanwhile.
    */
-  async #write(
-    number: number,
-    body: Uint8Array,
+  async #finish(
+    group: Group,
+    written: Promise<void>,
     waiting: PromiseWithResolvers<void> | undefined,
   ): Promise<void> {
+    this.#attempt = written;
     for (;;) {
       try {
-        await this.#storage.commitGroup(number, body);
+        await this.#attempt;
         break;
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
@@ -229,18 +277,17 @@ export class Journal {
         this.#gathering?.reject(notSaved(this.#failure));
         this.#gathering = undefined;
         await Bun.sleep(RETRY_MS);
+        this.#attempt = this.#commit(group);
       }
     }
     this.#failure = undefined;
-    this.#lastCommittedGroup = number;
     this.#writing = undefined;
-    this.#written = undefined;
     waiting?.resolve();
-    if (this.#length > 0) this.#schedule();
+    if (this.#isGathering) this.#schedule();
   }
 }
 
-const sharedBuffer = (size: number): Buffer => Buffer.from(new SharedArrayBuffer(size));
+type Group = { readonly number: number; readonly bytes: Buffer; readonly length: number };
 
 function notSaved(cause: Error): DatabaseError {
   return new DatabaseError("storage_failed", `The disk does not take writes: ${cause.message}`, { cause });

@@ -1,27 +1,32 @@
 /**
- * What the journal's groups are made of. A group holds the commands of one commit and needs no other to be read:
+ * What the journal's groups are made of: the commands of one commit.
  *
  *     group    = { entry }
  *     entry    = kind:u8 size:u32 payload[size]                       integers are little-endian
- *     document = 1: collectionBytes:u32 collection document           names it for the inserts of this group; the
- *                                                                     first is number 0
+ *     document = 1: collectionBytes:u32 collection document           names it for the inserts to come; the first one
+ *                                                                     after a reset is number 0
  *     insert   = 2: count:u32 { document:u32 textBytes:u32 } text     text = { ',{"ts":' … '"}' }
  *     command  = 3: JSON of any other write, as it stands in the table of messages
+ *     reset    = 4:                                                   forgets the documents that were named
+ *     value    = 5: JSON of three strings with commas between them: collection, key, value
  *
- * Names are the insides of JSON strings; a record's time is read from its text.
+ * Names are the insides of JSON strings; a record's time is read from its text. What a checkpoint leaves of the journal
+ * begins with a reset before its first insert.
  */
-import { quoteText } from "../protocol/json.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { readTimestamp, timestampToText } from "../protocol/timestamp.ts";
+import { readName } from "./name.ts";
 
 export const ENTRY_DOCUMENT = 1;
 export const ENTRY_INSERT = 2;
 export const ENTRY_COMMAND = 3;
+export const ENTRY_RESET = 4;
+export const ENTRY_VALUE = 5;
 export const ENTRY_HEAD_BYTES = 5;
 /** What an insert's payload holds a record, before the text. */
 export const INSERT_ROW_BYTES = 8;
 
-/** The writes that are kept as JSON. */
+/** The writes that are kept as JSON; `sval` only in journals of catalog.db's format 1. */
 export const COMMAND_TYPES = [
   "ddoc",
   "dcol",
@@ -37,11 +42,6 @@ type Timed = { high: number; low: number };
 
 /** A command's JSON; timestamps become their digits. */
 export function writeCommand({ type, request }: Command): string {
-  if (type === "sval") {
-    // The most frequent one, in a fifth of the time that JSON.stringify takes for objects.
-    const { col, key, value } = request;
-    return `["sval",{"col":${quoteText(col)},"key":${quoteText(key)},"value":${quoteText(value)}}]`;
-  }
   // A function costs more than the rest of it, and only these two hold timestamps.
   if (type !== "dmrec" && type !== "drrng") return JSON.stringify([type, request]);
   return JSON.stringify([type, request], (_key, value: unknown) =>
@@ -58,15 +58,17 @@ export function readCommand(json: string): Command {
   return { type, request };
 }
 
-/** What a group does, in order. */
+/** What a group does, in order. Documents are told by their numbers since the last reset. */
 export interface GroupReader {
-  insert(record: { collection: string; document: string; text: Buffer; from: number; to: number }): void;
+  reset(): void;
+  document(collection: string, document: string): void;
+  /** A record of `text[from, to)`. */
+  insert(document: number, text: Buffer, from: number, to: number): void;
   command(command: Command): void;
 }
 
 /** @throws RangeError when the bytes are not such a group. */
 export function readGroup(group: Buffer, reader: GroupReader): void {
-  const documents: { collection: string; document: string }[] = [];
   let at = 0;
   while (at < group.length) {
     const kind = group.readUInt8(at);
@@ -74,37 +76,34 @@ export function readGroup(group: Buffer, reader: GroupReader): void {
     const start = at + ENTRY_HEAD_BYTES;
     at = start + size;
     if (at > group.length) throw new RangeError("an entry ends beyond its group");
-    const payload = group.subarray(start, at);
-    if (kind === ENTRY_DOCUMENT) documents.push(readDocument(payload));
-    else if (kind === ENTRY_INSERT) readInsert(payload, documents, reader);
-    else if (kind === ENTRY_COMMAND) reader.command(readCommand(payload.toString("utf8")));
+    if (kind === ENTRY_INSERT) readInsert(group, start, at, reader);
+    else if (kind === ENTRY_DOCUMENT) readDocument(group.subarray(start, at), reader);
+    else if (kind === ENTRY_COMMAND) reader.command(readCommand(group.toString("utf8", start, at)));
+    else if (kind === ENTRY_VALUE) reader.command(readValue(group.toString("utf8", start, at)));
+    else if (kind === ENTRY_RESET) reader.reset();
     else throw new RangeError(`an entry is of unknown kind ${kind}`);
   }
 }
 
-function readDocument(payload: Buffer): { collection: string; document: string } {
-  const collectionBytes = payload.readUInt32LE(0);
-  const readText = (start: number, end: number): string =>
-    JSON.parse(`"${payload.toString("utf8", start, end)}"`) as string;
-  return {
-    collection: readText(4, 4 + collectionBytes),
-    document: readText(4 + collectionBytes, payload.length),
-  };
+function readDocument(payload: Buffer, reader: GroupReader): void {
+  const collectionEnd = 4 + payload.readUInt32LE(0);
+  reader.document(readName(payload, 4, collectionEnd), readName(payload, collectionEnd, payload.length));
 }
 
-function readInsert(
-  payload: Buffer,
-  documents: readonly { collection: string; document: string }[],
-  reader: GroupReader,
-): void {
-  const count = payload.readUInt32LE(0);
-  let from = 4 + count * INSERT_ROW_BYTES;
-  for (let row = 0; row < count; row++) {
-    const named = documents[payload.readUInt32LE(4 + row * INSERT_ROW_BYTES)];
-    if (named === undefined) throw new RangeError("an insert is for a document that its group does not name");
-    const to = from + payload.readUInt32LE(8 + row * INSERT_ROW_BYTES);
-    if (to > payload.length) throw new RangeError("a record ends beyond its entry");
-    reader.insert({ ...named, text: payload, from, to });
+function readValue(text: string): Command {
+  const [col, key, value] = JSON.parse(`[${text}]`) as [string, string, string];
+  return { type: "sval", request: { col, key, value } };
+}
+
+function readInsert(group: Buffer, start: number, end: number, reader: GroupReader): void {
+  const count = group.readUInt32LE(start);
+  let row = start + 4;
+  let from = row + count * INSERT_ROW_BYTES;
+  for (let index = 0; index < count; index++) {
+    const to = from + group.readUInt32LE(row + 4);
+    if (to > end) throw new RangeError("a record ends beyond its entry");
+    reader.insert(group.readUInt32LE(row), group, from, to);
+    row += INSERT_ROW_BYTES;
     from = to;
   }
 }

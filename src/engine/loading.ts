@@ -11,14 +11,15 @@ import {
   CHUNK_ID,
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
+  type JournalGroup,
   type LoadedCollection,
   type LoadedPortion,
   type Storage,
   StorageError,
 } from "../storage/storage.ts";
 import type { Collection } from "./collection.ts";
-import { type Command, readGroup } from "./journal_entry.ts";
-import type { Rendered } from "./page.ts";
+import { type Command, type GroupReader, readGroup } from "./journal_entry.ts";
+import { noRecord, takeSource } from "./page.ts";
 import { readTimestampAt } from "./record_text.ts";
 import type { Series } from "./series.ts";
 
@@ -26,7 +27,6 @@ import type { Series } from "./series.ts";
 export interface LoadTarget {
   collection(name: string): Collection | undefined;
   addCollection(name: string): Collection;
-  insert(collection: Collection, document: string, record: Rendered): void;
   /** `isNewFor` tells whether a collection's checkpoint does not hold the command yet. */
   apply(command: Command, isNewFor: (collection: Collection) => boolean): void;
   /** Called after groups of the journal, with the number of the last of them: memory may have run short. */
@@ -35,25 +35,32 @@ export interface LoadTarget {
 
 /** @throws StorageError that names the damaged file */
 export async function loadDatabase(storage: Storage, target: LoadTarget): Promise<void> {
-  await loadCollections(storage, target);
-  let after = 0;
+  const newest = await loadCollections(storage, target);
+  const replay = new Replay(target);
   for (;;) {
-    const groups = await storage.journalGroups(after);
-    if (groups.length === 0) return;
-    for (const { number, body } of groups) {
-      replayGroup(target, number, body);
-      after = number;
-    }
-    await target.replayed(after);
+    const groups = await storage.nextGroups();
+    const last = groups.at(-1);
+    if (last === undefined) break;
+    for (const group of groups) replay.group(group);
+    await target.replayed(last.number);
   }
+  if (newest === undefined || newest.journalPosition <= storage.lastGroup) return;
+  // Otherwise groups to come would get numbers that it has seen.
+  const problem = `it has seen group ${newest.journalPosition}, and the journal ends with ${storage.lastGroup}`;
+  throw damagedFile(
+    newest.file,
+    `${problem}: catalog.db or the journal is older, or a part of it is missing`,
+  );
 }
 
-async function loadCollections(storage: Storage, target: LoadTarget): Promise<void> {
+/** Returns the collection that has seen the newest group. */
+async function loadCollections(storage: Storage, target: LoadTarget): Promise<LoadedCollection | undefined> {
   let loading: Loading | undefined;
+  let newest: LoadedCollection | undefined;
   let next = storage.nextPortions();
   for (;;) {
     const portions = await next;
-    if (portions.length === 0) return;
+    if (portions.length === 0) return newest;
     // The storage reads on meanwhile; what goes wrong there is told in the next round.
     next = storage.nextPortions();
     next.catch(() => {});
@@ -66,11 +73,8 @@ async function loadCollections(storage: Storage, target: LoadTarget): Promise<vo
       loadPortion(loading, portion);
       if (!portion.isLast) continue;
       finishCollection(loading);
-      // Otherwise groups to come would get numbers that it has seen.
-      const { file, journalPosition } = portion.collection;
-      if (journalPosition > storage.lastGroup) {
-        const end = `the journal ends with ${storage.lastGroup}: catalog.db is older`;
-        throw damagedFile(file, `it has seen group ${journalPosition}, and ${end}`);
+      if (newest === undefined || loading.loaded.journalPosition > newest.journalPosition) {
+        newest = loading.loaded;
       }
       loading = undefined;
     }
@@ -141,26 +145,71 @@ function checkCounts(collection: Collection, { counts, file }: LoadedCollection)
   }
 }
 
-function replayGroup(target: LoadTarget, number: number, body: Uint8Array): void {
-  const isNewFor = (collection: Collection): boolean => collection.journalPosition < number;
-  const rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
-  try {
-    readGroup(Buffer.from(body.buffer, body.byteOffset, body.byteLength), {
-      insert({ collection: name, document, text, from, to }) {
-        const collection = target.collection(name) ?? target.addCollection(name);
-        if (!isNewFor(collection)) return;
-        rendered.source = text;
-        rendered.from = from;
-        rendered.to = to;
-        readTimestampAt(text, from, rendered);
-        target.insert(collection, document, rendered);
-      },
-      command: (command) => target.apply(command, isNewFor),
-    });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StorageError(`Group ${number} of the journal in catalog.db cannot be read: ${reason}`, {
-      cause,
-    });
+/** A document that inserts are for, and where it is, as far as that is known. */
+type Target = {
+  readonly collectionName: string;
+  readonly name: string;
+  collection: Collection | undefined;
+  series: Series | undefined;
+};
+
+class Replay implements GroupReader {
+  readonly #target: LoadTarget;
+  /** By their numbers in the journal. */
+  #documents: Target[] = [];
+  /** The number of the group at hand. */
+  #number = 0;
+  readonly #rendered = noRecord();
+  readonly #isNewFor = (collection: Collection): boolean => collection.journalPosition < this.#number;
+
+  constructor(target: LoadTarget) {
+    this.#target = target;
+  }
+
+  group({ number, body, isAlone }: JournalGroup): void {
+    this.#number = number;
+    if (isAlone) this.reset();
+    try {
+      readGroup(Buffer.from(body.buffer, body.byteOffset, body.byteLength), this);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new StorageError(`Group ${number} of the journal cannot be read: ${reason}`, { cause });
+    }
+  }
+
+  reset(): void {
+    this.#documents = [];
+  }
+
+  document(collectionName: string, name: string): void {
+    this.#documents.push({ collectionName, name, collection: undefined, series: undefined });
+  }
+
+  insert(index: number, text: Buffer, from: number, to: number): void {
+    const document = this.#documents[index];
+    if (document === undefined) throw new RangeError("an insert is for a document that is not named");
+    let { collection } = document;
+    if (collection === undefined || collection.isGone) {
+      const name = document.collectionName;
+      collection = this.#target.collection(name) ?? this.#target.addCollection(name);
+      document.collection = collection;
+      document.series = undefined;
+    }
+    if (!this.#isNewFor(collection)) return;
+    let { series } = document;
+    if (series === undefined || series.isGone) {
+      series = collection.documents.get(document.name) ?? collection.addDocument(document.name);
+      document.series = series;
+    }
+    const record = this.#rendered;
+    if (record.source !== text) takeSource(record, text);
+    record.from = from;
+    record.to = to;
+    readTimestampAt(text, from, record);
+    collection.recordCount += series.insert(record);
+  }
+
+  command(command: Command): void {
+    this.#target.apply(command, this.#isNewFor);
   }
 }

@@ -6,9 +6,11 @@
  * on in later turns.
  */
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
+  LATEST_TEXT_BYTES_MAX,
   REPLY_BYTES_MAX,
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
@@ -16,7 +18,8 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { type CheckpointCounts, saveCollections } from "./checkpoint.ts";
+import type { CheckpointCounts } from "./checkpoint.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
@@ -34,16 +37,17 @@ import {
 } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
+import { LatestLookup } from "./latest_lookup.ts";
+import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
 import { readName } from "./name.ts";
-import type { Rendered } from "./page.ts";
+import { noRecord } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
-import { predicateOf } from "./predicate.ts";
+import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
-import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
-import { DataReader } from "./record_text.ts";
+import { type ReadingTools, readHistory, readLatest, readLatestOf } from "./reading.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -55,6 +59,8 @@ export type MemoryDatabaseOptions = {
   replyBytesMax?: number;
   /** What records and caches may take. */
   memoryBytesMax?: number;
+  /** What texts for polls may take; tests make it small. */
+  latestTextBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
   longWork?: Partial<LongWorkOptions>;
 };
@@ -62,8 +68,9 @@ export type MemoryDatabaseOptions = {
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
 
 const EMPTY_TEXT = '""';
-/** How much of the memory limit copies of packed chunks may take, and into how many slabs it is cut at least. */
+/** How much of the memory limit copies of packed chunks may take, and texts for polls; how many slabs it is at least. */
 const UNPACKED_SHARE = 1 / 8;
+const LATEST_TEXT_SHARE = 1 / 16;
 const SLABS_IN_LIMIT = 1024;
 const EMPTY_OBJECT = "{}";
 const EMPTY_ARRAY = "[]";
@@ -72,23 +79,25 @@ export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
   readonly #patterns = new PatternCache();
-  readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+  readonly #predicates = new Predicates(this.#patterns);
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
   readonly #readingTools: ReadingTools;
   readonly #collections: Collections;
   readonly #memory: MemoryLimit;
+  readonly #latestTexts: LatestTexts;
+  readonly #checkpoints: Checkpoints | undefined;
   #journal: Journal | undefined;
-  #checkpoint: Promise<CheckpointCounts> | undefined;
-  /** The number of the checkpoint that was begun last, and of the last one that was saved whole. */
-  readonly #checkpoints = { begun: 0, saved: 0 };
   /** Reused for every record that is inserted. */
-  readonly #rendered: Rendered = { source: Buffer.alloc(0), from: 0, to: 0, high: 0, low: 0 };
+  readonly #rendered = noRecord();
+  /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
+  readonly #found: (Series | undefined)[] = [];
 
   constructor({
     storage,
     replyBytesMax = REPLY_BYTES_MAX,
     memoryBytesMax = Number.POSITIVE_INFINITY,
+    latestTextBytesMax = LATEST_TEXT_BYTES_MAX,
     chunks = {},
     longWork = {},
   }: MemoryDatabaseOptions = {}) {
@@ -102,14 +111,24 @@ export class MemoryDatabase implements Database {
       isSaved: storage !== undefined,
       ...chunks,
     });
-    this.#collections = new Collections({ chunks: this.#chunks, longWork: this.#longWork, storage });
+    this.#latestTexts = new LatestTexts(this.#chunks, {
+      bytesMax: Math.min(latestTextBytesMax, memoryBytesMax * LATEST_TEXT_SHARE),
+    });
+    this.#collections = new Collections({
+      chunks: this.#chunks,
+      longWork: this.#longWork,
+      latestTexts: this.#latestTexts,
+      storage,
+    });
+    const checkpoints = storage && new Checkpoints({ storage, collections: this.#collections });
+    this.#checkpoints = checkpoints;
     this.#memory = new MemoryLimit({
       chunks: this.#chunks,
       limitBytes: memoryBytesMax,
-      save: storage === undefined ? undefined : () => this.checkpoint(),
+      save: checkpoints && (() => checkpoints.run()),
     });
     this.#reply = new ReplyText({ bytesMax: replyBytesMax });
-    this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
+    this.#readingTools = { reply: this.#reply, lookup: new LatestLookup(), longWork: this.#longWork };
   }
 
   /**
@@ -118,22 +137,20 @@ export class MemoryDatabase implements Database {
    * @throws StorageError that names the damaged file
    */
   async load(): Promise<void> {
-    const storage = this.#storage;
-    if (storage === undefined) return;
+    const [storage, checkpoints] = [this.#storage, this.#checkpoints];
+    if (storage === undefined || checkpoints === undefined) return;
     await loadDatabase(storage, {
       collection: (name) => this.#collections.get(name),
       addCollection: (name) => this.#collections.add(name),
-      insert: (collection, document, record) => {
-        const series = collection.documents.get(document) ?? collection.addDocument(document);
-        collection.recordCount += series.insert(record);
-      },
       apply: (command, isNewFor) => this.#collections.apply(command, isNewFor),
       replayed: async (group) => {
         this.#memory.relieveNow();
-        if (this.#memory.isShort) await this.#runCheckpoint(group);
+        if (this.#memory.isShort) await checkpoints.saveCollections(() => group);
       },
     });
-    if (storage.hasJournal) this.#journal = new Journal(storage);
+    if (!storage.hasJournal) return;
+    this.#journal = new Journal(storage);
+    checkpoints.journal = this.#journal;
   }
 
   /** Looks at all there is; see verification.ts. Nothing may be written meanwhile. */
@@ -156,17 +173,9 @@ export class MemoryDatabase implements Database {
     return counts;
   }
 
-  /**
-   * Writes that were answered before this was called are on the disk when `durable` has come to `acknowledged`; undefined
-   * when data is in memory only. Numbers of groups with a journal, and of checkpoints without.
-   */
-  async writes(): Promise<{ acknowledged: number; durable: number } | undefined> {
-    const journal = this.#journal;
-    if (this.#storage === undefined) return undefined;
-    const { begun, saved } = this.#checkpoints;
-    if (journal === undefined) return { acknowledged: begun + 1, durable: saved };
-    const durable = await this.#storage.durableGroup();
-    return { acknowledged: journal.lastCommittedGroup, durable };
+  /** See Checkpoints; undefined when data is in memory only. */
+  writes(): { acknowledged: number; durable: number } | undefined {
+    return this.#checkpoints?.writes();
   }
 
   /** Bytes of blocks in use; the same with all objects; with free blocks, too. How many chunks are on disk only. */
@@ -177,6 +186,7 @@ export class MemoryDatabase implements Database {
 
   /** Packs what rests, in a small portion. Returns whether there may be more to do at once. */
   tidy(seconds: number): boolean {
+    this.#latestTexts.tidy(seconds);
     return this.#chunks.tidy(seconds);
   }
 
@@ -190,109 +200,93 @@ export class MemoryDatabase implements Database {
    *
    * @throws StorageError; what was not saved is saved by the next one.
    */
-  checkpoint(): Promise<CheckpointCounts> {
-    this.#checkpoint ??= this.#runCheckpoint().finally(() => {
-      this.#checkpoint = undefined;
-    });
-    return this.#checkpoint;
+  async checkpoint(): Promise<CheckpointCounts> {
+    return this.#checkpoints?.run() ?? { collections: 0, chunks: 0 };
   }
 
   /**
-   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Checkpoints wait for it.
+   * A copy of all that is on the disk, as of one moment; undefined when data is in memory only. Writes and checkpoints go
+   * on; the journal is cut when it is over.
    *
    * @throws StorageError
    */
   async snapshot(): Promise<Snapshot | undefined> {
-    const storage = this.#storage;
-    if (storage === undefined) return undefined;
-    // What the journal holds is copied while commits wait: so that is little.
-    await this.checkpoint();
-    while (this.#checkpoint !== undefined) await this.#checkpoint.catch(() => {});
-    const { promise, resolve } = Promise.withResolvers<CheckpointCounts>();
-    this.#checkpoint = promise;
-    try {
-      return await storage.snapshot();
-    } finally {
-      this.#checkpoint = undefined;
-      resolve({ collections: 0, chunks: 0 });
-    }
+    return this.#checkpoints?.snapshot();
   }
 
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
     await this.#longWork.drain();
-    await this.#journal?.drain();
-    // One that is under way may be past what came last; if it fails, so does the next, which says so.
-    await this.#checkpoint?.catch(() => {});
-    await this.checkpoint();
-  }
-
-  /** `position`: up to which group of the journal memory is, if it does not know by itself. */
-  async #runCheckpoint(position?: number): Promise<CheckpointCounts> {
-    const storage = this.#storage;
-    if (storage === undefined) return { collections: 0, chunks: 0 };
-    const journalPosition = (): number => position ?? this.#journal?.lastClosedGroup ?? storage.lastGroup;
-    const number = ++this.#checkpoints.begun;
-    const journalSynced = () => Promise.resolve(this.#journal?.commitAll()).then(() => storage.syncJournal());
-    const upTo = position ?? this.#journal?.lastCommittedGroup ?? storage.lastGroup;
-    const saved = await saveCollections(this.#collections, { storage, journalPosition, journalSynced });
-    await storage.cutJournal(upTo);
-    this.#checkpoints.saved = number;
-    return saved;
+    await this.#checkpoints?.close();
   }
 
   insert(batch: InsertBatch): Written {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
-    const { columns, names } = batch;
     const record = this.#rendered;
     record.source = batch.text;
+    record.view = batch.textView;
     record.to = 0;
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));
     }
-    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
+    this.#found.length = 0;
+    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections, this.#found);
     let collection: Collection | undefined;
-    for (let index = 0; index < batch.count; index++) {
-      const row = index * COLUMNS;
-      const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
-      const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-      // All of a batch mostly goes to one collection.
-      if (collection === undefined || !collection.name.equals(names, nameStart, nameEnd)) {
-        collection = this.#collections.getOrAdd(names, nameStart, nameEnd);
-      }
-      const series = documentForWrite(
+    for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
+    return both(journal?.insert(batch), this.#memory.relieve());
+  }
+
+  /** Stores record `index`; all of a batch mostly goes to one collection, the last one's. Returns which it was. */
+  #insertOne(batch: InsertBatch, index: number, last: Collection | undefined): Collection {
+    const { columns, names } = batch;
+    const row = index * COLUMNS;
+    const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
+    const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
+    const collection = last?.name.equals(names, nameStart, nameEnd)
+      ? last
+      : this.#collections.getOrAdd(names, nameStart, nameEnd);
+    const series =
+      this.#found[index] ??
+      documentForWrite(
         collection,
         names,
         columns[row + COLUMN_DOCUMENT_START] as number,
         columns[row + COLUMN_DOCUMENT_END] as number,
       );
-      record.from = record.to;
-      record.to = columns[row + COLUMN_TEXT_END] as number;
-      record.high = columns[row + COLUMN_TS_HIGH] as number;
-      record.low = columns[row + COLUMN_TS_LOW] as number;
-      collection.recordCount += series.insert(record);
-      journal?.nameDocument(index, collection.name, series);
-    }
-    return both(journal?.insert(batch), this.#memory.relieve());
+    const record = this.#rendered;
+    record.from = record.to;
+    record.to = columns[row + COLUMN_TEXT_END] as number;
+    record.high = columns[row + COLUMN_TS_HIGH] as number;
+    record.low = columns[row + COLUMN_TS_LOW] as number;
+    collection.recordCount += series.insert(record);
+    this.#journal?.nameDocument(index, collection.name, series);
+    return collection;
   }
 
   latest(query: Request<"qry">): Answer {
-    const predicate = predicateOf(query, this.#predicateTools);
+    const predicate = this.#predicates.of(query);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, predicate };
     const collection = this.#collections.get(query.col);
     const documents = this.#documentsFor(collection, query.doc);
     if (collection === undefined) return EMPTY_OBJECT;
-    const answer = readLatest({ collection, documents, question }, this.#readingTools);
+    let answer: Answer;
+    if (documents === undefined) {
+      answer = readLatestOf(collection.documents.get(query.doc), question, this.#readingTools);
+    } else {
+      const kept = query.doc === "" && predicate === undefined ? collection.latestText : undefined;
+      kept?.begin();
+      answer = readLatest({ collection, documents, question, kept }, this.#readingTools);
+    }
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
   }
 
   history(query: Request<"qdoc">): Answer {
-    const predicate = predicateOf(query, this.#predicateTools);
+    const predicate = this.#predicates.of(query);
     const collection = this.#collections.get(query.col);
     const series = collection?.documents.get(query.doc);
     if (collection === undefined || series === undefined) return EMPTY_ARRAY;
@@ -305,7 +299,7 @@ export class MemoryDatabase implements Database {
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
       if (reply.length > 1) reply.byte(COMMA);
-      reply.copy(name.slab.bytes, name.start - 1, name.end + 1);
+      reply.copyShort(name.slab, name.start - 1, name.end + 1);
     }
     reply.byte(CLOSE_BRACKET);
     return reply.take();
@@ -327,9 +321,13 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue(request: Request<"sval">): Written {
-    this.#memory.ensureRoom(request.key.length + request.value.length);
-    return both(this.#write({ type: "sval", request }), this.#memory.relieve());
+  setValue({ col, key, value }: Request<"sval">): Written {
+    const journal = this.#journal;
+    this.#memory.ensureRoom(key.length + value.length);
+    journal?.ensureWritable();
+    const text = quoteText(value);
+    this.#collections.setValue(col, key, text);
+    return both(journal?.value(col, key, text), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {
@@ -357,15 +355,13 @@ export class MemoryDatabase implements Database {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
   }
 
-  /** The documents that a query names: all, one, or those that match a pattern; by name. */
-  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] {
+  /** The documents that a query names, by name: all, or those that match a pattern. Undefined for the name of one. */
+  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] | undefined {
+    if (doc === "") return collection?.documents.sorted();
     const pattern = readPattern(doc);
-    const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
-    if (collection === undefined) return [];
-    if (compiled !== undefined) return collection.documentsMatching(doc, compiled);
-    if (doc === "") return collection.documents.sorted();
-    const series = collection.documents.get(doc);
-    return series === undefined ? [] : [series];
+    if (pattern === undefined) return undefined;
+    const compiled = this.#patterns.get(pattern);
+    return collection?.documentsMatching(doc, compiled);
   }
 
   #write(command: Command): Written {

@@ -9,10 +9,11 @@
  */
 import { readTimestampAt } from "./record_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** The index costs this much a record. */
 export const ENTRY_BYTES = 12;
-const ENTRY_WORDS = ENTRY_BYTES / 4;
+export const ENTRY_WORDS = ENTRY_BYTES / 4;
 
 export class Page {
   count = 0;
@@ -45,6 +46,11 @@ export class Page {
 
   recordEnd(index: number): number {
     return this.start + (this.slab.words[this.#entry(index) + 2] as number);
+  }
+
+  /** Where in `slab.words` the end of record `index` stands; each later record's stands ENTRY_WORDS before it. */
+  endWord(index: number): number {
+    return this.#entry(index) + 2;
   }
 
   /** The first record at or after a time; `count` when all are before it. */
@@ -82,12 +88,18 @@ export class Page {
 
   /** Appends a record later than all others: its rendered text is `source[from, to)`. */
   append(slabs: SlabAllocator, record: Rendered): void {
-    const size = record.to - record.from;
-    this.#makeRoom(slabs, size, 1);
-    record.source.copy(this.slab.bytes, this.start + this.textLength, record.from, record.to);
+    const { from, to } = record;
+    const size = to - from;
+    const needed = this.textLength + size + (this.count + 1) * ENTRY_BYTES;
+    if (needed > this.slab.blockBytes) this.#move(slabs, Math.max(needed, 2 * this.slab.blockBytes));
+    const { slab } = this;
+    const target = this.start + this.textLength;
+    if (size > COPIED_HERE_BYTES_MAX) record.source.copy(slab.bytes, target, from, to);
+    else copyText(record.view, from, slab.view, target, size);
     this.textLength += size;
-    const entry = this.#entry(this.count++);
-    const { words } = this.slab;
+    this.count++;
+    const { words } = slab;
+    const entry = ((this.start + slab.blockBytes) >> 2) - this.count * ENTRY_WORDS;
     words[entry] = record.high;
     words[entry + 1] = record.low;
     words[entry + 2] = this.textLength;
@@ -251,5 +263,23 @@ export class Page {
   }
 }
 
-/** A record on its way into a page: its text is `source[from, to)`. */
-export type Rendered = { source: Buffer; from: number; to: number; high: number; low: number };
+/** A record on its way into a page: its text is `source[from, to)`, and `view` is the same memory. */
+export type Rendered = {
+  source: Buffer;
+  view: DataView;
+  from: number;
+  to: number;
+  high: number;
+  low: number;
+};
+
+export function noRecord(): Rendered {
+  const source = Buffer.alloc(0);
+  return { source, view: new DataView(source.buffer), from: 0, to: 0, high: 0, low: 0 };
+}
+
+/** Says where the records come from that are to be pointed out next. */
+export function takeSource(record: Rendered, source: Buffer): void {
+  record.source = source;
+  record.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+}

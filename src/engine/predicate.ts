@@ -7,10 +7,11 @@
  * stand for a few literals are searched for the same way; others get each record's text, unescaped.
  */
 import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
+import { PREDICATE_CACHE_MAX } from "../protocol/limits.ts";
 import { readPattern } from "../protocol/pattern.ts";
-import type { Page } from "./page.ts";
+import { ENTRY_WORDS, type Page } from "./page.ts";
 import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
-import { DATA_TAIL_BYTES, type DataReader, dataStartAt } from "./record_text.ts";
+import { DATA_TAIL_BYTES, DataReader, dataStartAt } from "./record_text.ts";
 
 type Test = {
   /** Sets `hits[record]` to 1 for the records in `[from, to)` that match and have `marks[record]` set. */
@@ -52,19 +53,44 @@ export class Predicate {
   }
 }
 
-/** What all predicates of a database share. */
-export type PredicateTools = { readonly patterns: PatternCache; readonly reader: DataReader };
+/** Longer ones are rare, and are made anew each time. */
+const CACHED_LENGTH_MAX = 1024;
 
-/** The predicate of a query, or undefined when it keeps everything. Throws DatabaseError `bad_pattern`. */
-export function predicateOf(
-  { where, filter }: { where: string; filter: string },
-  tools: PredicateTools,
-): Predicate | undefined {
-  const conditions: Condition[] = [];
-  if (where !== "") conditions.push({ test: testFor(where, tools), keepsHits: true });
-  if (filter !== "") conditions.push({ test: testFor(filter, tools), keepsHits: false });
-  return conditions.length === 0 ? undefined : new Predicate(conditions);
+/** Makes the predicates of a database's queries, and keeps those of the last ones: polls repeat theirs. */
+export class Predicates {
+  readonly #patterns: PatternCache;
+  readonly #reader = new DataReader();
+  /** In the order of their last use. */
+  readonly #kept = new Map<string, Predicate>();
+
+  constructor(patterns: PatternCache) {
+    this.#patterns = patterns;
+  }
+
+  /** The predicate of a query, or undefined when it keeps everything. @throws DatabaseError `bad_pattern` */
+  of({ where, filter }: { where: string; filter: string }): Predicate | undefined {
+    if (where === "" && filter === "") return undefined;
+    if (where.length + filter.length > CACHED_LENGTH_MAX) return this.#make(where, filter);
+    const key = `${where.length} ${where}${filter}`;
+    let predicate = this.#kept.get(key);
+    if (predicate === undefined) {
+      predicate = this.#make(where, filter);
+      if (this.#kept.size >= PREDICATE_CACHE_MAX) this.#kept.delete(this.#kept.keys().next().value as string);
+    } else this.#kept.delete(key);
+    this.#kept.set(key, predicate);
+    return predicate;
+  }
+
+  #make(where: string, filter: string): Predicate {
+    const tools = { patterns: this.#patterns, reader: this.#reader };
+    const conditions: Condition[] = [];
+    if (where !== "") conditions.push({ test: testFor(where, tools), keepsHits: true });
+    if (filter !== "") conditions.push({ test: testFor(filter, tools), keepsHits: false });
+    return new Predicate(conditions);
+  }
 }
+
+type PredicateTools = { readonly patterns: PatternCache; readonly reader: DataReader };
 
 function testFor(text: string, { patterns, reader }: PredicateTools): Test {
   const pattern = readPattern(text);
@@ -106,24 +132,31 @@ class LiteralTest implements Test {
   }
 
   #findOne(needle: Buffer, page: Page, { from, to }: { from: number; to: number }, hits: Uint8Array): void {
-    const { bytes } = page.slab;
-    const base = page.recordStart(from);
-    const text = bytes.subarray(base, page.recordEnd(to - 1));
+    const { bytes, words } = page.slab;
+    const { start } = page;
+    const text = bytes.subarray(0, page.recordEnd(to - 1));
     let record = from;
-    let hit = text.indexOf(needle);
+    let recordStart = page.recordStart(from);
+    let endWord = page.endWord(from);
+    let recordEnd = start + (words[endWord] as number);
+    let hit = text.indexOf(needle, recordStart);
     while (hit >= 0) {
-      const at = base + hit;
-      while (page.recordEnd(record) <= at) record++;
-      const dataStart = dataStartAt(page.slab.bytes, page.recordStart(record));
-      let next = at + 1;
-      if (at < dataStart) next = dataStart;
-      else if (at + needle.length <= page.recordEnd(record) - DATA_TAIL_BYTES) {
-        if (!startsInsideEscape(bytes, dataStart, at)) {
+      while (recordEnd <= hit) {
+        record++;
+        endWord -= ENTRY_WORDS;
+        recordStart = recordEnd;
+        recordEnd = start + (words[endWord] as number);
+      }
+      const dataStart = dataStartAt(bytes, recordStart);
+      let next = hit + 1;
+      if (hit < dataStart) next = dataStart;
+      else if (hit + needle.length <= recordEnd - DATA_TAIL_BYTES) {
+        if (!startsInsideEscape(bytes, dataStart, hit)) {
           hits[record] = 1;
-          next = page.recordEnd(record);
+          next = recordEnd;
         }
       }
-      hit = text.indexOf(needle, next - base);
+      hit = text.indexOf(needle, next);
     }
   }
 }

@@ -5,10 +5,13 @@
  * meanwhile is seen where reading has not come yet; what is deleted meanwhile is missing from there on. Each record
  * appears once, and in order.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
+import { CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import type { Collection } from "./collection.ts";
-import type { Answer } from "./database.ts";
+import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
+import { BLOCK_DOCUMENTS } from "./latest_block.ts";
+import { GROUP_DOCUMENTS, type LatestLookup } from "./latest_lookup.ts";
+import type { LatestText } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
@@ -17,6 +20,7 @@ import type { LatestQuestion, Series } from "./series.ts";
 export type ReadingTools = {
   /** Shared by all short answers; a long one gets a text of its own. */
   readonly reply: ReplyText;
+  readonly lookup: LatestLookup;
   readonly longWork: LongWork;
 };
 
@@ -25,6 +29,8 @@ export type LatestReading = {
   /** By name. It must not change: those that come meanwhile are not in it, and those that go are left out. */
   readonly documents: readonly Series[];
   readonly question: LatestQuestion;
+  /** Where it may be found ready, if it is asked for more than once. */
+  readonly kept: LatestText | undefined;
 };
 
 export type HistoryReading = {
@@ -34,18 +40,31 @@ export type HistoryReading = {
   readonly predicate: Predicate | undefined;
 };
 
+/** What a block of documents that is ready costs to copy, in LongWork's units. */
+const BLOCK_UNITS = 4;
 /** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
 const LARGE_REPLY_BYTES = 1024 * 1024;
 
 /** `{DOC:RECORD,…}` in the order of the documents. */
-export function readLatest(reading: LatestReading, { reply, longWork }: ReadingTools): Answer {
+export function readLatest(reading: LatestReading, tools: ReadingTools): Answer {
+  const { reply, longWork } = tools;
   reply.clear();
-  reply.byte(OPEN_BRACE);
-  const next = writeLatest(reading, 0, reply, longWork);
+  const next = writeLatest(reading, 0, reply, tools);
   if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
-    return longWork.finish(goOnWithLatest(reading, next, ownReply, longWork)).then(() => endLatest(ownReply));
+    return longWork.finish(goOnWithLatest(reading, next, ownReply, tools)).then(() => endLatest(ownReply));
   }
+  return endLatest(reply);
+}
+
+/** The same of one document, which may be none. */
+export function readLatestOf(
+  series: Series | undefined,
+  question: LatestQuestion,
+  { reply }: ReadingTools,
+): AnswerText {
+  reply.clear();
+  series?.writeLatest(reply, question);
   return endLatest(reply);
 }
 
@@ -66,12 +85,13 @@ function* goOnWithLatest(
   reading: LatestReading,
   start: number,
   reply: ReplyText,
-  longWork: LongWork,
+  tools: ReadingTools,
 ): Generator<void, void> {
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
-    at = writeLatest(reading, at, reply, longWork);
+    at = writeLatest(reading, at, reply, tools);
+    reply.replaceFirst(OPEN_BRACE);
     reply.cut();
-    if (at < reading.documents.length || reply.totalLength > LARGE_REPLY_BYTES) yield;
+    if (at < reading.documents.length || reply.byteLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
@@ -84,43 +104,42 @@ function* goOnWithHistory(
   let rest = start;
   while (rest !== undefined && !series.isGone && !collection.isGone) {
     rest = series.writeHistory(reply, rest, { predicate, longWork });
-    beginHistory(reply);
+    reply.replaceFirst(OPEN_BRACKET);
     reply.cut();
-    if (rest !== undefined || reply.totalLength > LARGE_REPLY_BYTES) yield;
+    if (rest !== undefined || reply.byteLength > LARGE_REPLY_BYTES) yield;
   }
 }
 
 /** Returns with which document to go on. */
 function writeLatest(
-  { documents, question }: LatestReading,
+  { documents, question, kept }: LatestReading,
   start: number,
   reply: ReplyText,
-  longWork: LongWork,
+  { lookup, longWork }: ReadingTools,
 ): number {
   for (let at = start; at < documents.length; ) {
-    const series = documents[at++] as Series;
-    if (series.isGone) continue;
-    const before = reply.length;
-    if (reply.totalLength > 1) reply.byte(COMMA);
-    if (!series.writeLatest(reply, question)) reply.length = before;
-    if (longWork.isTurnOver(1)) return at;
+    const isReady = kept?.serves(documents, at, question) === true;
+    const units = isReady
+      ? BLOCK_UNITS + kept.writeBlock(reply, at, question)
+      : lookup.write(reply, documents, at, question);
+    at = Math.min(at + (isReady ? BLOCK_DOCUMENTS : GROUP_DOCUMENTS), documents.length);
+    if (longWork.isTurnOver(units)) return at;
   }
   return documents.length;
 }
 
-function endLatest(reply: ReplyText): string {
-  reply.byte(CLOSE_BRACE);
-  return reply.take();
+function endLatest(reply: ReplyText): AnswerText {
+  return end(reply, OPEN_BRACE, CLOSE_BRACE);
+}
+
+function endHistory(reply: ReplyText): AnswerText {
+  return end(reply, OPEN_BRACKET, CLOSE_BRACKET);
 }
 
 /** Each record begins with its comma; the first one's place is the bracket's. */
-function beginHistory(reply: ReplyText): void {
-  if (reply.totalLength === reply.length && reply.length > 0) reply.bytes[0] = OPEN_BRACKET;
-}
-
-function endHistory(reply: ReplyText): string {
-  beginHistory(reply);
-  if (reply.totalLength === 0) reply.byte(OPEN_BRACKET);
-  reply.byte(CLOSE_BRACKET);
-  return reply.take();
+function end(reply: ReplyText, open: number, close: number): AnswerText {
+  if (reply.byteLength === 0) reply.byte(open);
+  else reply.replaceFirst(open);
+  reply.byte(close);
+  return reply;
 }

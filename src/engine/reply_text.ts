@@ -2,18 +2,30 @@
  * The text of one answer while it is put together: a growing buffer of JSON in UTF-8.
  *
  * One is reused for all answers of a database that are put together in one turn. Records are copied in from where they
- * live, and the whole becomes a string once, at memory speed.
+ * live, and the whole becomes a string once, at memory speed, together with what the server puts around it: for that
+ * there is room in front of the text. Strings that are concatenated are copied once more when they are sent.
  */
+import { COMMA } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import type { AnswerBytes } from "./database.ts";
+import type { Name } from "./name.ts";
+import type { Slab } from "./slab.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
 /** A buffer that one large answer made grow beyond this is not kept. */
 const BYTES_KEPT = 4 * 1024 * 1024;
+/** The room in front: for an id of usual length, and the names of members. */
+const FRONT_BYTES = 128;
+const ASCII_MAX = 0x7f;
 
-export class ReplyText {
-  length = 0;
+export class ReplyText implements AnswerBytes {
   bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  /** The same memory. */
+  view = new DataView(this.bytes.buffer);
+  /** Where the text ends in the buffer. */
+  end = FRONT_BYTES;
 
   readonly #bytesMax: number;
   /** What has left the buffer already. */
@@ -24,27 +36,65 @@ export class ReplyText {
     this.#bytesMax = bytesMax;
   }
 
-  /** The bytes of the whole text; `length` is what is in the buffer. */
-  get totalLength(): number {
+  /** How much there is in the buffer. */
+  get length(): number {
+    return this.end - FRONT_BYTES;
+  }
+
+  /** The bytes of the whole text. */
+  get byteLength(): number {
     return this.#cutBytes + this.length;
   }
 
-  /** Appends `source[start, end)`. */
+  /** Appends `source[start, end)`, which is long. */
   copy(source: Buffer, start: number, end: number): void {
     const size = end - start;
-    if (this.length + size > this.bytes.length) this.#grow(size);
-    source.copy(this.bytes, this.length, start, end);
-    this.length += size;
+    this.reserve(size);
+    source.copy(this.bytes, this.end, start, end);
+    this.end += size;
+  }
+
+  /** Appends the bytes `[start, end)` of a slab, which are a record's or no more than a few. */
+  copyShort(source: Slab, start: number, end: number): void {
+    const size = end - start;
+    this.reserve(size);
+    if (size > COPIED_HERE_BYTES_MAX || size < 8) source.bytes.copy(this.bytes, this.end, start, end);
+    else copyText(source.view, start, this.view, this.end, size);
+    this.end += size;
+  }
+
+  /** Appends `,NAME:RECORD`; the record is the bytes `[start, end)` of a slab, with its comma. */
+  document(name: Name, source: Slab, start: number, end: number): void {
+    this.byte(COMMA);
+    this.copyShort(name.slab, name.start - 1, name.end + 2);
+    this.copyShort(source, start + 1, end);
+  }
+
+  /** Makes room for so many bytes at `end`, for whoever writes them into `bytes` and moves `end`. */
+  reserve(size: number): void {
+    if (this.end + size > this.bytes.length) this.#grow(size);
   }
 
   byte(value: number): void {
-    if (this.length === this.bytes.length) this.#grow(1);
-    this.bytes[this.length++] = value;
+    if (this.end === this.bytes.length) this.#grow(1);
+    this.bytes[this.end++] = value;
+  }
+
+  /** Puts another byte in the place of the text's first one, unless that has left the buffer. */
+  replaceFirst(value: number): void {
+    if (this.#cutBytes === 0 && this.end > FRONT_BYTES) this.bytes[FRONT_BYTES] = value;
+  }
+
+  /** Takes the text out, with others around it; the buffer is empty afterwards. */
+  within(first: string, second: string, third: string, last: string): string {
+    const text = this.#surround(first, second, third, last) ?? first + second + third + this.take() + last;
+    this.clear();
+    return text;
   }
 
   /** Takes the text out; the buffer is empty afterwards. */
   take(): string {
-    const text = this.#cutText + this.bytes.toString("utf8", 0, this.length);
+    const text = this.#cutText + this.bytes.toString("utf8", FRONT_BYTES, this.end);
     this.clear();
     return text;
   }
@@ -53,10 +103,10 @@ export class ReplyText {
   moveOut(): ReplyText {
     const other = new ReplyText({ bytesMax: this.#bytesMax });
     const { bytes } = other;
-    other.bytes = this.bytes;
-    other.length = this.length;
-    this.bytes = bytes;
-    this.length = 0;
+    other.#use(this.bytes);
+    other.end = this.end;
+    this.#use(bytes);
+    this.end = FRONT_BYTES;
     return other;
   }
 
@@ -66,25 +116,46 @@ export class ReplyText {
    * @throws DatabaseError `reply_too_large`
    */
   cut(): void {
-    if (this.totalLength > this.#bytesMax) this.#refuse();
+    if (this.byteLength > this.#bytesMax) this.#refuse();
     this.#cutBytes += this.length;
-    this.#cutText += this.bytes.toString("utf8", 0, this.length);
-    this.length = 0;
+    this.#cutText += this.bytes.toString("utf8", FRONT_BYTES, this.end);
+    this.end = FRONT_BYTES;
   }
 
   clear(): void {
-    this.length = 0;
+    this.end = FRONT_BYTES;
     this.#cutBytes = 0;
     this.#cutText = "";
-    if (this.bytes.length > BYTES_KEPT) this.bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+    if (this.bytes.length > BYTES_KEPT) this.#use(Buffer.allocUnsafeSlow(BYTES_AT_FIRST));
+  }
+
+  /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
+  #surround(first: string, second: string, third: string, last: string): string | undefined {
+    const start = FRONT_BYTES - first.length - second.length - third.length;
+    if (this.#cutBytes > 0 || start < 0) return undefined;
+    this.reserve(last.length);
+    const { bytes } = this;
+    const end = this.end + last.length;
+    const isWritten =
+      writeAscii(bytes, start, first) &&
+      writeAscii(bytes, start + first.length, second) &&
+      writeAscii(bytes, FRONT_BYTES - third.length, third) &&
+      writeAscii(bytes, this.end, last);
+    return isWritten ? bytes.toString("utf8", start, end) : undefined;
   }
 
   #grow(more: number): void {
-    const needed = this.length + more;
-    if (this.#cutBytes + needed > this.#bytesMax) this.#refuse();
-    const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), this.#bytesMax));
-    this.bytes.copy(larger, 0, 0, this.length);
-    this.bytes = larger;
+    const needed = this.end + more;
+    const most = this.#bytesMax + FRONT_BYTES;
+    if (this.#cutBytes + needed > most) this.#refuse();
+    const larger = Buffer.allocUnsafeSlow(Math.min(Math.max(needed, this.bytes.length * 2), most));
+    this.bytes.copy(larger, 0, 0, this.end);
+    this.#use(larger);
+  }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer);
   }
 
   #refuse(): never {
@@ -94,4 +165,14 @@ export class ReplyText {
       `The reply would be larger than ${this.#bytesMax} bytes: ask for less with from, to or limit`,
     );
   }
+}
+
+/** Returns whether the text is ASCII, and written. A call out of the compiled code takes as long as such a text. */
+function writeAscii(bytes: Buffer, start: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > ASCII_MAX) return false;
+    bytes[start + at] = code;
+  }
+  return true;
 }

@@ -12,6 +12,7 @@ import { type HistoryRange, restOf } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
+import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
 
@@ -21,6 +22,8 @@ export interface SeriesHost {
   chunkAdded(): void;
   chunkChanged(chunk: Chunk): void;
   chunkRemoved(chunk: Chunk): void;
+  /** The latest record of the document at that place of latest_text.ts is another one, or is going to be. */
+  latestChanged(place: number): void;
   /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
   readChunk(id: number): Uint8Array;
   /** Frees the memory of chunks that are gone, now or later. */
@@ -33,6 +36,9 @@ export type LatestQuestion = {
   readonly predicate: Predicate | undefined;
 };
 
+/** Which record of a chunk it is, where that is still to be found. */
+export const UNKNOWN_RECORD = -1;
+const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
 /** What reading a chunk costs, in LongWork's units. */
 const CHUNK_UNITS = 16;
@@ -46,9 +52,11 @@ export class Series implements ChunkOwner {
   isSaved = false;
   /** No longer in its collection. */
   isGone = false;
-  /** In which group of the journal it was last named, and as which number there. */
-  journalGroup = -1;
+  /** In which table of the journal it was named last, and as which number there. */
+  journalTable = -1;
   journalIndex = 0;
+  /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
+  latestPlace = NO_PLACE;
 
   readonly #host: SeriesHost;
   readonly #chunks: Chunk[] = [];
@@ -65,6 +73,7 @@ export class Series implements ChunkOwner {
    * @returns how many records there are more: 1, or 0.
    */
   insert(record: Rendered): number {
+    if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const chunks = this.#chunks;
     const last = chunks[chunks.length - 1];
     if (last === undefined) this.#begin(0, record);
@@ -92,8 +101,13 @@ export class Series implements ChunkOwner {
    */
   prepareInsert(at: Timestamp): void {
     const chunks = this.#chunks;
+    const store = this.#host.chunks;
+    const last = chunks[chunks.length - 1];
+    if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
     const first = Math.max(0, this.#lastChunkStarting(at));
-    for (const chunk of chunks.slice(first, first + 2)) this.#host.chunks.fetch(chunk);
+    store.fetch(chunks[first] as Chunk);
+    const next = chunks[first + 1];
+    if (next !== undefined) store.fetch(next);
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */
@@ -134,6 +148,7 @@ export class Series implements ChunkOwner {
 
   /** Removes the records with `from <= ts <= to` and returns how many there were. */
   remove(from: Timestamp, to: Timestamp): number {
+    if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const before = this.recordCount;
     const first = this.#firstChunkReaching(from);
     let next = first;
@@ -160,26 +175,41 @@ export class Series implements ChunkOwner {
   }
 
   /**
-   * Appends `NAME:RECORD`, the latest record at or before `at`, to a reply.
-   *
-   * @returns whether there was one, not older than `from` and as the predicate wants it.
+   * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
+   * `from`, and as the predicate wants it.
    */
-  writeLatest(reply: ReplyText, { at, from, predicate }: LatestQuestion): boolean {
-    const chunks = this.#chunks;
-    const index = this.#lastChunkStarting(at);
-    if (index < 0) return false;
-    const chunk = chunks[index] as Chunk;
+  writeLatest(reply: ReplyText, question: LatestQuestion): void {
+    const chunk = this.latestChunk(question.at);
+    if (chunk !== undefined) this.writeLatestOf(reply, question, chunk, UNKNOWN_RECORD);
+  }
+
+  /** The chunk that has the latest record at or before a time. */
+  latestChunk(at: Timestamp): Chunk | undefined {
+    return this.#chunks[this.#lastChunkStarting(at)];
+  }
+
+  /** The same as `writeLatest` where the chunk is known, and maybe which of its records it is. */
+  writeLatestOf(
+    reply: ReplyText,
+    { at, from, predicate }: LatestQuestion,
+    chunk: Chunk,
+    known: number,
+  ): void {
     const store = this.#host.chunks;
-    const page = index === chunks.length - 1 ? store.readNewest(chunk) : store.read(chunk);
-    const record = isBefore(at.high, at.low, lastOf(chunk))
-      ? page.firstAfterNear(chunk.indexNear(at.high, at.low), at.high, at.low) - 1
-      : chunk.count - 1;
-    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return false;
-    if (predicate !== undefined && !predicate.matches(page, record)) return false;
-    const { name } = this;
-    reply.copy(name.slab.bytes, name.start - 1, name.end + 2);
-    reply.copy(page.slab.bytes, page.recordStart(record) + 1, page.recordEnd(record));
-    return true;
+    const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
+    const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
+    if (predicate !== undefined && !predicate.matches(page, record)) return;
+    reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
+  }
+
+  /** Appends `,NAME:RECORD` of the latest record, whenever that is; returns the chunk that ends with it. */
+  writeNewest(reply: ReplyText): Chunk {
+    // A document in its collection has records.
+    const chunk = this.#chunks[this.#chunks.length - 1] as Chunk;
+    const page = this.#host.chunks.readNewest(chunk);
+    reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textLength);
+    return chunk;
   }
 
   /**
@@ -219,21 +249,19 @@ export class Series implements ChunkOwner {
     const from = page.firstAtOrAfter(range.from.high, range.from.low);
     const to = page.firstAfter(range.to.high, range.to.low);
     if (from >= to) return 0;
-    if (predicate === undefined && !range.reverse) {
-      const end = Math.min(to, from + left);
-      reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(end - 1));
-      return end - from;
+    if (predicate !== undefined) {
+      const chosen = { from, to, marks: predicate.select(page, from, to), most: left };
+      return range.reverse ? copyMarkedReversed(reply, page, chosen) : copyMarked(reply, page, chosen);
     }
-    const marks = predicate?.select(page, from, to);
-    const { bytes } = page.slab;
-    let written = 0;
-    for (let count = 0; count < to - from && written < left; count++) {
-      const record = range.reverse ? to - 1 - count : from + count;
-      if (marks !== undefined && marks[record] === 0) continue;
-      reply.copy(bytes, page.recordStart(record), page.recordEnd(record));
-      written++;
-    }
-    return written;
+    const count = Math.min(to - from, left);
+    if (range.reverse) copyReversed(reply, page, to - count, to);
+    else copyRun(reply, page, from, from + count);
+    return count;
+  }
+
+  #leaveLatestPlace(): void {
+    this.#host.latestChanged(this.latestPlace);
+    this.latestPlace = NO_PLACE;
   }
 
   #insertInside(record: Rendered): number {
@@ -270,9 +298,18 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
+  /**
+   * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
+   * that takes a hundred times as long as an insert, and after a start it would come upon all documents at once.
+   */
+  #isClosed(chunk: Chunk): boolean {
+    const { chunkRecordsMax } = this.#host.chunks;
+    return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
+  }
+
   #isFull(chunk: Chunk, record: Rendered): boolean {
-    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
-    if (chunk.count >= chunkRecordsMax) return true;
+    if (this.#isClosed(chunk)) return true;
+    const { chunkTextBytesMax } = this.#host.chunks;
     const textLength = chunk.page?.textLength;
     if (textLength === undefined) return false;
     return textLength + record.to - record.from > chunkTextBytesMax;

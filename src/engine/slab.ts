@@ -23,6 +23,8 @@ export class Slab {
   readonly bytes: Buffer;
   /** The same memory as signed 32-bit integers. */
   readonly words: Int32Array;
+  /** The same memory, to copy eight bytes at a time wherever they begin. */
+  readonly view: DataView;
   readonly blockBytes: number;
   /** Where this slab stands in its class' list of slabs with room; -1 when it is full. */
   roomIndex = NONE;
@@ -35,6 +37,7 @@ export class Slab {
   constructor(memory: ArrayBuffer, blockBytes: number) {
     this.bytes = Buffer.from(memory);
     this.words = new Int32Array(memory);
+    this.view = new DataView(memory);
     this.blockBytes = blockBytes;
   }
 

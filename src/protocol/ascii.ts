@@ -14,23 +14,24 @@ export const CLOSE_BRACKET = 0x5d;
 export const LETTER_A = 0x61;
 export const LETTER_C = 0x63;
 export const LETTER_D = 0x64;
-export const LETTER_E = 0x65;
 export const LETTER_F = 0x66;
-export const LETTER_G = 0x67;
-export const LETTER_I = 0x69;
 export const LETTER_L = 0x6c;
-export const LETTER_N = 0x6e;
 export const LETTER_O = 0x6f;
-export const LETTER_P = 0x70;
-export const LETTER_Q = 0x71;
-export const LETTER_R = 0x72;
 export const LETTER_S = 0x73;
 export const LETTER_T = 0x74;
 export const LETTER_U = 0x75;
-export const LETTER_V = 0x76;
-export const LETTER_Y = 0x79;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
+
+/** Four ASCII characters as the integer that a little-endian read of their bytes gives. */
+export function fourBytes(text: string): number {
+  return new DataView(Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer).getInt32(0, true);
+}
+
+/** Two of them, the same way. */
+export function twoBytes(text: string): number {
+  return fourBytes(`${text}\0\0`);
+}
 
 /** What a character after a backslash stands for; 0 for `u` and for what is no escape. */
 export const ESCAPES = new Uint8Array(256);

@@ -6,8 +6,9 @@
  */
 
 type ErrorRow = {
-  /** What the code means, for the README's table. */
+  /** What the code means, and what to do, for the README's table. */
   readonly meaning: string;
+  readonly remedy: string;
   readonly httpStatus: number;
   readonly exitCode: number;
   /** Whether `code` is part of the reply. */
@@ -17,37 +18,50 @@ type ErrorRow = {
 export const ERRORS = {
   bad_frame: {
     meaning: "not a message: no JSON object, or no usable `id`; the connection is closed (1008)",
+    remedy: "mend the client: a frame is one JSON object with a non-empty `id`, as text",
     httpStatus: 400,
     exitCode: 2,
     onWire: true,
   },
   bad_request: {
     meaning: "a field is missing, of the wrong type or out of range; nothing was applied",
+    remedy: "mend the request: the text names the field and what was expected",
     httpStatus: 400,
     exitCode: 2,
     onWire: true,
   },
-  unknown_type: { meaning: "there is no message of this `type`", httpStatus: 404, exitCode: 2, onWire: true },
+  unknown_type: {
+    meaning: "there is no message of this `type`",
+    remedy: "mend the client, or update the server: it may be older than the client",
+    httpStatus: 404,
+    exitCode: 2,
+    onWire: true,
+  },
   bad_pattern: {
     meaning: "the regular expression cannot be compiled, or is too large",
+    remedy: "mend the pattern: RE2's syntax, without lookaround and backreferences; or make it shorter",
     httpStatus: 400,
     exitCode: 2,
     onWire: true,
   },
   too_large: {
     meaning: "an API key is too long, or there are too many of them",
+    remedy: "take a shorter API key, or remove those that nobody uses",
     httpStatus: 413,
     exitCode: 2,
     onWire: true,
   },
   reply_too_large: {
     meaning: "the reply would pass `--max-reply`; ask for less with `from`, `to` or `limit`",
+    remedy: "page the history, as our clients do, or raise `--max-reply`",
     httpStatus: 413,
     exitCode: 1,
     onWire: true,
   },
   memory_full: {
     meaning: "the insert would pass `--memory-limit`; nothing was applied, and deleting makes room again",
+    remedy:
+      "try again, and more slowly; if it lasts, raise `--memory-limit`, or delete what is old; without `--data`, use it",
     httpStatus: 507,
     exitCode: 1,
     onWire: true,
@@ -55,30 +69,36 @@ export const ERRORS = {
   storage_failed: {
     meaning:
       "the disk did not take the write, which may be lost and must be sent again, or did not give what was asked for",
+    remedy:
+      "look at the log: it names the file and what is wrong; make room, or mend the disk; send the write again",
     httpStatus: 507,
     exitCode: 1,
     onWire: true,
   },
   internal: {
     meaning: "a bug in the server; its log has the details",
+    remedy: "look at the log for the stack, and report it; the server goes on",
     httpStatus: 500,
     exitCode: 1,
     onWire: true,
   },
   permission_denied: {
     meaning: "the API key's scope does not cover the message",
+    remedy: "take a key with the scope that the message needs, or change this one's with `add-key`",
     httpStatus: 403,
     exitCode: 3,
     onWire: false,
   },
   key_refused: {
     meaning: "a change of API keys that cannot be made",
+    remedy: "the text says why: no such key, no scope, or the master key",
     httpStatus: 400,
     exitCode: 1,
     onWire: false,
   },
   unsupported: {
     meaning: "an `auth` message: the key belongs into the URL",
+    remedy: "put the key into the URL, or into `Authorization: Bearer`",
     httpStatus: 400,
     exitCode: 2,
     onWire: false,

@@ -37,6 +37,9 @@ export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 /** How many compiled patterns are kept. */
 export const PATTERN_CACHE_MAX = 256;
 
+/** How many `where` and `filter` are kept ready for the next query that asks the same. */
+export const PREDICATE_CACHE_MAX = 256;
+
 /** How many connections there may be, `--max-connections`. */
 export const CONNECTIONS_MAX = 10_000;
 
@@ -64,7 +67,7 @@ export const WAITING_REPLIES_MAX = 16_384;
 /** The same in bytes, of the requests and of the replies that wait. */
 export const WAITING_REPLY_BYTES_MAX = 16 * MIB;
 
-/** Requests that take this long or longer are logged. */
+/** Requests that take this long or longer are logged, `--slow-request-ms`. */
 export const SLOW_REQUEST_MS = 200;
 
 /** A chunk is sealed at this many records. */
@@ -75,6 +78,9 @@ export const CHUNK_TEXT_BYTES_MAX = 24 * KIB;
 
 /** Unpacked copies of packed chunks that are kept for the next reader. */
 export const UNPACKED_CACHE_BYTES_MAX = 64 * MIB;
+
+/** The text that polls of all latest records are answered with, kept for the next poll. */
+export const LATEST_TEXT_BYTES_MAX = 64 * MIB;
 
 /** How long the requests of one turn of the event loop may read and free memory: the rest is left to later turns. */
 export const PORTION_MS = 4;

@@ -12,6 +12,7 @@ import {
 } from "../protocol/limits.ts";
 import type { Connections } from "./connections.ts";
 import { type Login, readLogin } from "./login.ts";
+import type { RefusalReason } from "./metrics.ts";
 
 export type AdmissionOptions = {
   readonly apiKeys: ApiKeys;
@@ -26,6 +27,8 @@ export type AdmissionOptions = {
 export type Refusal = {
   readonly status: number;
   readonly reason: string;
+  /** For the metrics. */
+  readonly cause: RefusalReason;
   /** How long the answer is held back. */
   readonly delayMs: number;
 };
@@ -46,19 +49,26 @@ export class Admission {
   }
 
   admit(request: Request, ip: string): Login | Refusal {
-    const { apiKeys, allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
+    const { allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
     // Programs send none.
     const origin = request.headers.get("origin");
     if (origin !== null && allowedOrigins.length > 0 && !allowedOrigins.includes(origin)) {
-      return refusal(403, "Origin not allowed");
+      return refusal(403, "Origin not allowed", "origin");
     }
-    const login = readLogin(request, apiKeys);
-    if (typeof login === "string") return { ...refusal(401, login), delayMs: this.#failed(ip) };
-    if (connections.size >= connectionsMax) return refusal(503, "Too many connections");
+    const login = this.authenticate(request, ip);
+    if ("status" in login) return login;
+    if (connections.size >= connectionsMax) return refusal(503, "Too many connections", "limit");
     if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {
-      return refusal(503, "Too many connections with this API key");
+      return refusal(503, "Too many connections with this API key", "limit");
     }
     return login;
+  }
+
+  /** By API key alone, for who does not stay. */
+  authenticate(request: Request, ip: string): Login | Refusal {
+    const login = readLogin(request, this.#options.apiKeys);
+    if (typeof login !== "string") return login;
+    return { ...refusal(401, login, "api_key"), delayMs: this.#failed(ip) };
   }
 
   /** Waits as long as a refusal is to be held back. So many may wait; others are answered at once. */
@@ -87,4 +97,9 @@ export class Admission {
   }
 }
 
-const refusal = (status: number, reason: string): Refusal => ({ status, reason, delayMs: 0 });
+const refusal = (status: number, reason: string, cause: RefusalReason): Refusal => ({
+  status,
+  reason,
+  cause,
+  delayMs: 0,
+});

@@ -9,8 +9,8 @@
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
 import { Queue } from "../engine/queue.ts";
-import type { DatabaseError } from "../protocol/errors.ts";
 import { UNSENT_BYTES_PAUSE, WAITING_REPLIES_MAX, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import type { CommitGates } from "./commit_gate.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 
 export type Socket = ServerWebSocket<Connection>;
@@ -28,8 +28,8 @@ export type ConnectionOptions = {
 export type ConnectionEvents = {
   /** A frame is to be answered. */
   frame(connection: Connection, frame: Frame): void;
-  /** Makes of whatever a write failed with what its clients are told. */
-  toDatabaseError(error: unknown): DatabaseError;
+  /** What replies to writes wait for. */
+  readonly gates: CommitGates;
   /** The network took no reply, although it has room for any. */
   dropped(connection: Connection): void;
 };
@@ -68,7 +68,7 @@ export class Connection {
     this.#events = events;
     this.#waiting = new ReplyQueue({
       onReady: () => this.#flush(),
-      toDatabaseError: events.toDatabaseError,
+      gates: events.gates,
     });
   }
 

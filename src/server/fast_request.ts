@@ -13,35 +13,58 @@ import {
   TIMESTAMP_ZERO,
   type Timestamp,
 } from "../protocol/timestamp.ts";
-import type { Fields } from "./field_scanner.ts";
+import { FIELD, type Fields, type FieldValue } from "./field_scanner.ts";
 
 type Readers = { readonly [Type in MessageType]?: (fields: Fields) => Request<Type> | undefined };
 
+const { col: COL, doc: DOC, ts: TS, from: FROM, to: TO, key: KEY, value: VALUE } = FIELD;
+const { where: WHERE, filter: FILTER, limit: LIMIT, reverse: REVERSE } = FIELD;
+
 const READERS = {
   qry: (fields: Fields) => {
-    const { col, ts, doc, where, filter } = fields;
-    const at = plainTimestamp(ts);
-    const from = timestampOr(fields.from, TIMESTAMP_ZERO);
+    const col = fields[COL];
+    const at = plainTimestamp(fields[TS]);
+    const doc = fields[DOC] ?? "";
+    const from = timestampOr(fields[FROM], TIMESTAMP_ZERO);
+    const where = fields[WHERE] ?? "";
+    const filter = fields[FILTER] ?? "";
     if (!isName(col) || at === undefined || from === undefined) return undefined;
-    if (!isOptionalText(doc) || !isOptionalText(where) || !isOptionalText(filter)) return undefined;
-    return { col, ts: at, doc: doc ?? "", from, where: where ?? "", filter: filter ?? "" };
+    if (typeof doc !== "string" || typeof where !== "string" || typeof filter !== "string") return undefined;
+    return { col, ts: at, doc, from, where, filter };
   },
   qdoc: (fields: Fields) => {
-    const { col, doc, limit, reverse, where, filter } = fields;
-    const from = timestampOr(fields.from, TIMESTAMP_ZERO);
-    const to = timestampOr(fields.to, TIMESTAMP_MAX);
+    const col = fields[COL];
+    const doc = fields[DOC];
+    const from = timestampOr(fields[FROM], TIMESTAMP_ZERO);
+    const to = timestampOr(fields[TO], TIMESTAMP_MAX);
+    const limit = fields[LIMIT] ?? 0;
+    const reverse = fields[REVERSE] ?? false;
+    const where = fields[WHERE] ?? "";
+    const filter = fields[FILTER] ?? "";
     if (!isName(col) || !isName(doc) || from === undefined || to === undefined) return undefined;
-    if (!isOptionalText(where) || !isOptionalText(filter) || compareTimestamps(from, to) > 0)
+    if (typeof where !== "string" || typeof filter !== "string" || compareTimestamps(from, to) > 0)
       return undefined;
-    if (limit !== undefined && !(typeof limit === "number" && Number.isSafeInteger(limit))) return undefined;
-    if (reverse !== undefined && typeof reverse !== "boolean") return undefined;
-    const predicates = { where: where ?? "", filter: filter ?? "" };
-    return { col, doc, from, to, limit: limit ?? 0, reverse: reverse ?? false, ...predicates };
+    if (!(typeof limit === "number" && Number.isSafeInteger(limit))) return undefined;
+    if (typeof reverse !== "boolean") return undefined;
+    return { col, doc, from, to, limit, reverse, where, filter };
   },
-  sval: ({ col, key, value }: Fields) =>
-    isName(col) && col !== "" && isName(key) && typeof value === "string" ? { col, key, value } : undefined,
-  gval: ({ col, key }: Fields) => (isName(col) && typeof key === "string" ? { col, key } : undefined),
-  gvals: ({ col }: Fields) => (isName(col) ? { col } : undefined),
+  sval: (fields: Fields) => {
+    const col = fields[COL];
+    const key = fields[KEY];
+    const value = fields[VALUE];
+    return isName(col) && col !== "" && isName(key) && typeof value === "string"
+      ? { col, key, value }
+      : undefined;
+  },
+  gval: (fields: Fields) => {
+    const col = fields[COL];
+    const key = fields[KEY];
+    return isName(col) && typeof key === "string" ? { col, key } : undefined;
+  },
+  gvals: (fields: Fields) => {
+    const col = fields[COL];
+    return isName(col) ? { col } : undefined;
+  },
 } satisfies Readers;
 
 export type FastType = keyof typeof READERS;
@@ -55,14 +78,10 @@ function isName(value: unknown): value is string {
   return typeof value === "string" && value.length <= NAME_LENGTH_MAX;
 }
 
-function isOptionalText(value: unknown): value is string | undefined {
-  return value === undefined || typeof value === "string";
-}
-
-function plainTimestamp(value: Fields["ts"]): Timestamp | undefined {
+function plainTimestamp(value: FieldValue): Timestamp | undefined {
   return typeof value === "object" ? value : typeof value === "number" ? readTimestamp(value) : undefined;
 }
 
-function timestampOr(value: Fields["ts"], fallback: Timestamp): Timestamp | undefined {
+function timestampOr(value: FieldValue, fallback: Timestamp): Timestamp | undefined {
   return value === undefined ? fallback : plainTimestamp(value);
 }

@@ -12,25 +12,12 @@ import {
   BACKSLASH,
   CLOSE_BRACE,
   COMMA,
-  LETTER_A,
-  LETTER_C,
-  LETTER_D,
-  LETTER_E,
-  LETTER_G,
-  LETTER_I,
-  LETTER_L,
-  LETTER_N,
-  LETTER_O,
-  LETTER_P,
-  LETTER_Q,
-  LETTER_R,
+  fourBytes,
   LETTER_S,
-  LETTER_T,
-  LETTER_V,
-  LETTER_Y,
   OPEN_BRACE,
   QUOTE,
   SPACE,
+  twoBytes,
 } from "../protocol/ascii.ts";
 import type { FastType } from "./fast_request.ts";
 import { FieldScanner, type Fields } from "./field_scanner.ts";
@@ -38,8 +25,18 @@ import { InsertScanner } from "./insert_scanner.ts";
 import { Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
-/** A UTF-16 code unit takes this many bytes at most. */
-const UTF8_BYTES_MAX = 3;
+
+/* Members and types, as four bytes and what follows. */
+const ID = fourBytes('"id"');
+const TYPE = fourBytes('"typ');
+const END_OF_TYPE = twoBytes('e"');
+const DATA = fourBytes('"dat');
+const END_OF_DATA = twoBytes('a"');
+const INS = fourBytes('ins"');
+const QRY = fourBytes('qry"');
+const QDOC = fourBytes("qdoc");
+const SVAL = fourBytes("sval");
+const GVAL = fourBytes("gval");
 
 export class FrameScanner {
   /** Of the frame scanned last: its id as a JSON string with its quotes. */
@@ -63,17 +60,14 @@ export class FrameScanner {
    */
   scan(frame: string, batch: InsertBatch): "ins" | FastType | undefined {
     const scratch = this.#frame;
-    // Counting the bytes is left out where even the longest encoding fits.
-    if (frame.length * UTF8_BYTES_MAX >= scratch.buffer.length) scratch.makeRoom(Buffer.byteLength(frame));
-    const size = scratch.buffer.write(frame, 0);
-    scratch.bytes[size] = 0;
+    const size = scratch.fill(frame);
     const type = this.#scanMessage(size, batch);
     if (size > LARGE_BYTES || scratch.isLarge) this.#shrink(size);
     return type;
   }
 
   #scanMessage(size: number, batch: InsertBatch): "ins" | FastType | undefined {
-    const { bytes, buffer } = this.#frame;
+    const { bytes, view } = this.#frame;
     let type: "ins" | FastType | undefined;
     let hasId = false;
     let hasData = false;
@@ -81,26 +75,28 @@ export class FrameScanner {
     if (bytes[at] !== OPEN_BRACE) return undefined;
     at = skipSpace(bytes, at + 1);
     for (;;) {
-      if (bytes[at] !== QUOTE) return undefined;
-      const letter = bytes[at + 1];
-      if (letter === LETTER_I && bytes[at + 2] === LETTER_D && bytes[at + 3] === QUOTE) {
+      const letters = view.getInt32(at, true);
+      const ending = view.getInt16(at + 4, true);
+      if (letters === ID) {
         at = valueAfter(bytes, at + 4);
         const end = plainStringEnd(bytes, at);
         if (hasId || end === NOT_TAKEN) return undefined;
         hasId = true;
-        this.id = buffer.toString("utf8", at, end);
+        this.id = this.#frame.part(at, end);
         at = end;
-      } else if (letter === LETTER_T && isWordType(bytes, at + 1)) {
+      } else if (letters === TYPE && ending === END_OF_TYPE) {
         at = valueAfter(bytes, at + 6);
         const end = plainStringEnd(bytes, at);
         if (type !== undefined || end === NOT_TAKEN) return undefined;
-        type = typeBetween(bytes, at + 1, end - 1);
+        type = typeBetween(view, at + 1, end - 1);
         if (type === undefined) return undefined;
         at = end;
-      } else if (letter === LETTER_D && isWordData(bytes, at + 1)) {
+      } else if (letters === DATA && ending === END_OF_DATA) {
         at = valueAfter(bytes, at + 6);
         if (hasData) return undefined;
         hasData = true;
+        // What comes before its type may be a value that is to be kept.
+        this.#fields.areTextsKept = type === undefined || type === "sval";
         at = this.#scanData(at, size, batch);
         if (at === NOT_TAKEN) return undefined;
       } else return undefined;
@@ -123,6 +119,11 @@ export class FrameScanner {
       batch.clear();
       return this.#records.scan(this.#frame, at, size, batch);
     }
+    const direct = this.#fields.scanEscaped(this.#frame, at + 1);
+    if (direct !== NOT_TAKEN) {
+      const stringEnd = skipBlanks(bytes, direct);
+      if (bytes[stringEnd] === QUOTE) return stringEnd + 1;
+    }
     const payload = this.#payload;
     payload.makeRoom(size);
     const frameEnd = unescapeString(bytes, at + 1, payload);
@@ -139,6 +140,12 @@ export class FrameScanner {
   }
 }
 
+function skipBlanks(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (bytes[at] === SPACE) at++;
+  return at;
+}
+
 /** Smaller frames make nothing grow. */
 const LARGE_BYTES = 64 * 1024;
 
@@ -152,41 +159,17 @@ function plainStringEnd(bytes: Uint8Array, start: number): number {
   }
 }
 
-/** The type whose letters are `bytes[start, end)`; undefined for one that has no fast path. */
-function typeBetween(bytes: Uint8Array, start: number, end: number): "ins" | FastType | undefined {
-  const first = bytes[start];
-  const second = bytes[start + 1];
-  const third = bytes[start + 2];
-  const fourth = bytes[start + 3];
-  if (end - start === 3) {
-    if (first === LETTER_I && second === LETTER_N && third === LETTER_S) return "ins";
-    if (first === LETTER_Q && second === LETTER_R && third === LETTER_Y) return "qry";
-    return undefined;
+/** The type whose letters stand between two places; undefined for one that has no fast path. */
+function typeBetween(view: DataView, start: number, end: number): "ins" | FastType | undefined {
+  const letters = view.getInt32(start, true);
+  switch (end - start) {
+    case 3:
+      return letters === INS ? "ins" : letters === QRY ? "qry" : undefined;
+    case 4:
+      return letters === QDOC ? "qdoc" : letters === SVAL ? "sval" : letters === GVAL ? "gval" : undefined;
+    case 5:
+      return letters === GVAL && view.getUint8(start + 4) === LETTER_S ? "gvals" : undefined;
+    default:
+      return undefined;
   }
-  if (end - start === 4 && first === LETTER_Q) {
-    return second === LETTER_D && third === LETTER_O && fourth === LETTER_C ? "qdoc" : undefined;
-  }
-  if (second !== LETTER_V || third !== LETTER_A || fourth !== LETTER_L) return undefined;
-  if (end - start === 4) return first === LETTER_S ? "sval" : first === LETTER_G ? "gval" : undefined;
-  return end - start === 5 && first === LETTER_G && bytes[start + 4] === LETTER_S ? "gvals" : undefined;
-}
-
-function isWordType(bytes: Uint8Array, at: number): boolean {
-  return (
-    bytes[at] === LETTER_T &&
-    bytes[at + 1] === LETTER_Y &&
-    bytes[at + 2] === LETTER_P &&
-    bytes[at + 3] === LETTER_E &&
-    bytes[at + 4] === QUOTE
-  );
-}
-
-function isWordData(bytes: Uint8Array, at: number): boolean {
-  return (
-    bytes[at] === LETTER_D &&
-    bytes[at + 1] === LETTER_A &&
-    bytes[at + 2] === LETTER_T &&
-    bytes[at + 3] === LETTER_A &&
-    bytes[at + 4] === QUOTE
-  );
 }

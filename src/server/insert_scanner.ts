@@ -79,7 +79,7 @@ export class InsertScanner {
     batch.names = frame.buffer;
     if (bytes[at] === OPEN_BRACKET) return this.#scanRecords(frame, at, batch);
     if (bytes[at] !== QUOTE) return NOT_TAKEN;
-    const directEnd = scanEscapedRecords(bytes, at + 1, size, batch);
+    const directEnd = scanEscapedRecords(frame, at + 1, size, batch);
     if (directEnd !== NOT_TAKEN) return directEnd;
     batch.clear();
     const payload = this.#payload;

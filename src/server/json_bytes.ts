@@ -8,19 +8,49 @@ const BYTES_AT_FIRST = 256 * 1024;
 /** Buffers that a large frame made grow beyond this are given up when so many frames have not needed them. */
 const BYTES_KEPT = 4 * 1024 * 1024;
 const FRAMES_KEPT = 1000;
+/** So much room is left behind what is used: for the zero, and for reads of more than a byte. */
+const SPARE_BYTES = 16;
+
+/** A UTF-16 code unit takes this many bytes at most. */
+const UTF8_BYTES_MAX = 3;
 
 /** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
 export class Scratch {
   buffer: Buffer = Buffer.alloc(BYTES_AT_FIRST);
+  /** The text that the bytes are of, where each character is one byte; a part of it is had without copying. */
+  #text: string | undefined;
   /** How many bytes `unescapeString` has put there. */
   used = 0;
   bytes = new Uint8Array(this.buffer.buffer);
+  /** The same memory, to read four bytes at a time: SPARE_BYTES may be read behind what is used. */
+  view = new DataView(this.buffer.buffer);
   /** How many frames in a row have not needed what is there. */
   #spareFrames = 0;
 
+  /** Takes a text's bytes; returns how many they are. */
+  fill(text: string): number {
+    // Counting the bytes is left out where even the longest encoding fits.
+    if (text.length * UTF8_BYTES_MAX + SPARE_BYTES > this.buffer.length)
+      this.makeRoom(Buffer.byteLength(text));
+    const size = this.buffer.write(text, 0);
+    this.bytes[size] = 0;
+    this.#text = size === text.length ? text : undefined;
+    return size;
+  }
+
+  /** The text of `bytes[start, end)`, which may keep all of the text that was filled in. */
+  part(start: number, end: number): string {
+    return this.#text === undefined ? this.copy(start, end) : this.#text.slice(start, end);
+  }
+
+  /** The same as a text of its own, to be kept. */
+  copy(start: number, end: number): string {
+    return this.buffer.toString(this.#text === undefined ? "utf8" : "latin1", start, end);
+  }
+
   makeRoom(size: number): void {
-    if (size < this.buffer.length) return;
-    this.#allocate(Math.max(size + 16, this.buffer.length * 2));
+    if (size + SPARE_BYTES <= this.buffer.length) return;
+    this.#allocate(Math.max(size + SPARE_BYTES, this.buffer.length * 2));
   }
 
   get isLarge(): boolean {
@@ -42,6 +72,7 @@ export class Scratch {
     this.#spareFrames = 0;
     this.buffer = Buffer.alloc(size);
     this.bytes = new Uint8Array(this.buffer.buffer);
+    this.view = new DataView(this.buffer.buffer);
   }
 }
 

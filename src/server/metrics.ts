@@ -2,80 +2,111 @@
  * What the server has counted since its start, in Prometheus' text format.
  *
  * Counting is on the way of every message, so it is plain numbers; text is made when it is asked for. The clock is
- * looked at for some messages only (see dispatch.ts), and the histograms are of these.
- *
- * https://prometheus.io/docs/instrumenting/exposition_formats/
+ * looked at for some messages only (see dispatch.ts), and the histogram of requests is of these.
  */
 import type { ErrorCode } from "../protocol/errors.ts";
 import { MESSAGES, type MessageType } from "../protocol/messages.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-
-/** Upper bounds in milliseconds; what is longer counts in the total only. */
-const BUCKETS_MS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500];
-
-type Histogram = { readonly counts: number[]; count: number; sumMs: number };
-type Labels = Readonly<Record<string, string>>;
-type Sample = { readonly name?: string; readonly labels?: Labels; readonly value: number };
+import type { CommitObserver } from "../storage/storage.ts";
+import { counter, family, gauge, Histogram, type Labels } from "./metric_family.ts";
 
 const TYPES = Object.keys(MESSAGES) as MessageType[];
 /** A frame without a known type, or a commit, which is of many messages. */
 const UNKNOWN = "unknown";
+/** There from the start: of what appears with its first error, Prometheus does not see that it has increased. */
+const ALARMING = ["storage_failed", "memory_full", "internal"] as const satisfies readonly ErrorCode[];
+/** Why somebody was not let in. */
+export const REFUSALS = ["api_key", "origin", "limit"] as const;
+export type RefusalReason = (typeof REFUSALS)[number];
 
-export class Metrics {
+export class Metrics implements CommitObserver {
+  readonly #nowMs: () => number;
   readonly #requests = Object.fromEntries(TYPES.map((type) => [type, 0])) as Record<MessageType, number>;
   readonly #errors = new Map<string, { readonly labels: Labels; value: number }>();
   readonly #durations = new Map<string, Histogram>();
+  readonly #commits = new Histogram();
+  readonly #loopDelays = new Histogram();
+  readonly #refused = Object.fromEntries(REFUSALS.map((each) => [each, 0])) as Record<RefusalReason, number>;
   #connections = 0;
-  #refused = 0;
-  #loopDelayMs = 0;
-  #loopDelayMaxMs = 0;
+  #checkpoints = 0;
+  #checkpointFailures = 0;
+  /** When the commit that is under way, or is tried again and again, began. */
+  #commitSinceMs: number | undefined;
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+    for (const code of ALARMING) for (const type of [...TYPES, undefined]) this.#errorsOf(type, code);
+  }
 
   request(type: MessageType): void {
     this.#requests[type]++;
   }
 
   failure(type: MessageType | undefined, code: ErrorCode): void {
+    this.#errorsOf(type, code).value++;
+  }
+
+  #errorsOf(type: MessageType | undefined, code: ErrorCode): { readonly labels: Labels; value: number } {
     const key = `${type} ${code}`;
-    const entry = this.#errors.get(key);
-    if (entry === undefined) this.#errors.set(key, { labels: { type: type ?? UNKNOWN, code }, value: 1 });
-    else entry.value++;
+    let entry = this.#errors.get(key);
+    if (entry === undefined) {
+      entry = { labels: { type: type ?? UNKNOWN, code }, value: 0 };
+      this.#errors.set(key, entry);
+    }
+    return entry;
   }
 
   duration(type: MessageType | undefined, ms: number): void {
     const name = type ?? UNKNOWN;
     let histogram = this.#durations.get(name);
     if (histogram === undefined) {
-      histogram = { counts: BUCKETS_MS.map(() => 0), count: 0, sumMs: 0 };
+      histogram = new Histogram();
       this.#durations.set(name, histogram);
     }
-    histogram.count++;
-    histogram.sumMs += ms;
-    const bucket = BUCKETS_MS.findIndex((limit) => ms <= limit);
-    if (bucket >= 0) (histogram.counts[bucket] as number)++;
+    histogram.observe(ms);
   }
 
   connected(): void {
     this.#connections++;
   }
 
-  refused(): void {
-    this.#refused++;
+  refused(reason: RefusalReason): void {
+    this.#refused[reason]++;
   }
 
   loopDelay(ms: number): void {
-    this.#loopDelayMs = ms;
-    this.#loopDelayMaxMs = Math.max(this.#loopDelayMaxMs, ms);
+    this.#loopDelays.observe(ms);
   }
 
-  /** The longest delay is that since the last call. */
-  render(status: ServerStatus): string {
-    const text = [...this.#statusFamilies(status), ...this.#ownFamilies()].join("");
-    this.#loopDelayMaxMs = 0;
-    return text;
+  commitBegan(): void {
+    this.#commitSinceMs ??= this.#nowMs();
+  }
+
+  commitEnded(): void {
+    if (this.#commitSinceMs === undefined) return;
+    this.#commits.observe(this.#nowMs() - this.#commitSinceMs);
+    this.#commitSinceMs = undefined;
+  }
+
+  checkpointEnded(): void {
+    this.#checkpoints++;
+  }
+
+  checkpointFailed(): void {
+    this.#checkpointFailures++;
+  }
+
+  render(status: ServerStatus, { isReady }: { readonly isReady: boolean }): string {
+    return [
+      gauge("ready", "Whether /readyz says so", isReady ? 1 : 0),
+      ...this.#statusFamilies(status),
+      ...this.#requestFamilies(),
+      ...this.#diskFamilies(status),
+    ].join("");
   }
 
   #statusFamilies(status: ServerStatus): string[] {
-    const { memory, disk, lastCheckpoint, version, commit, durability } = status;
+    const { memory, version, commit, durability } = status;
     return [
       gauge("build_info", "What runs: always 1", 1, { version, commit, durability }),
       gauge("uptime_seconds", "Time since the start", status.uptimeMs / 1000),
@@ -87,12 +118,43 @@ export class Metrics {
       gauge("memory_used_bytes", "Records and caches", memory.usedBytes),
       gauge("memory_limit_bytes", "What records and caches may take", memory.limitBytes),
       gauge("memory_resident_bytes", "Memory of the whole process", memory.residentBytes),
-      ...(disk === null
-        ? []
-        : [
-            gauge("disk_data_bytes", "Files of collections", disk.dataBytes),
-            gauge("disk_journal_bytes", "The journal, which the next checkpoint cuts", disk.journalBytes),
-          ]),
+      counter("cpu_seconds_total", "CPU time of the whole process", [{ value: cpuSeconds() }]),
+    ];
+  }
+
+  #requestFamilies(): string[] {
+    const requests = TYPES.map((type) => ({ labels: { type }, value: this.#requests[type] }));
+    const refused = REFUSALS.map((reason) => ({ labels: { reason }, value: this.#refused[reason] }));
+    const durations = Array.from(this.#durations, ([type, each]) => each.samples({ type })).flat();
+    return [
+      counter("requests_total", "Messages by type", requests),
+      counter("request_errors_total", "Error replies by type and code", [...this.#errors.values()]),
+      family("request_duration_seconds", "histogram", DURATION_HELP, durations),
+      counter("connections_total", "Connections that were made", [{ value: this.#connections }]),
+      counter("connections_refused_total", "Who was not let in, and why: API keys, origins, limits", refused),
+      family("event_loop_delay_seconds", "histogram", LOOP_DELAY_HELP, this.#loopDelays.samples({})),
+    ];
+  }
+
+  /** None where data is in memory only. */
+  #diskFamilies({ disk, lastCheckpoint }: ServerStatus): string[] {
+    if (disk === null) return [];
+    const lagMs = this.#commitSinceMs === undefined ? 0 : this.#nowMs() - this.#commitSinceMs;
+    return [
+      gauge("disk_data_bytes", "Files of collections", disk.dataBytes),
+      gauge(
+        "disk_journal_bytes",
+        "The journal, with files kept to be used again, and the catalog",
+        disk.journalBytes,
+      ),
+      gauge(
+        "journal_lag_seconds",
+        "How long the oldest write that is not committed has waited",
+        lagMs / 1000,
+      ),
+      family("commit_duration_seconds", "histogram", COMMIT_HELP, this.#commits.samples({})),
+      counter("checkpoints_total", "Checkpoints that ended well", [{ value: this.#checkpoints }]),
+      counter("checkpoint_failures_total", "Checkpoints that failed", [{ value: this.#checkpointFailures }]),
       ...(lastCheckpoint === null
         ? []
         : [
@@ -101,63 +163,15 @@ export class Metrics {
           ]),
     ];
   }
-
-  #ownFamilies(): string[] {
-    const requests = TYPES.map((type) => ({ labels: { type }, value: this.#requests[type] }));
-    return [
-      family("requests_total", "counter", "Messages by type", requests),
-      family("request_errors_total", "counter", "Error replies by type and code", [...this.#errors.values()]),
-      family("request_duration_seconds", "histogram", DURATION_HELP, this.#durationSamples()),
-      family("connections_total", "counter", "Connections that were made", [{ value: this.#connections }]),
-      family("connections_refused_total", "counter", "Connections that were refused", [
-        { value: this.#refused },
-      ]),
-      gauge("event_loop_delay_seconds", "How late a timer came, last", this.#loopDelayMs / 1000),
-      gauge(
-        "event_loop_delay_max_seconds",
-        "The same, the longest since the last scrape",
-        this.#loopDelayMaxMs / 1000,
-      ),
-    ];
-  }
-
-  #durationSamples(): Sample[] {
-    return Array.from(this.#durations, ([type, { counts, count, sumMs }]) => {
-      let below = 0;
-      const buckets = counts.map((each, index): Sample => {
-        below += each;
-        const le = String((BUCKETS_MS[index] as number) / 1000);
-        return { name: "_bucket", labels: { type, le }, value: below };
-      });
-      return [
-        ...buckets,
-        { name: "_bucket", labels: { type, le: "+Inf" }, value: count },
-        { name: "_sum", labels: { type }, value: sumMs / 1000 },
-        { name: "_count", labels: { type }, value: count },
-      ];
-    }).flat();
-  }
 }
 
 const DURATION_HELP =
   "Time in the server's hands, without waiting for the disk; of small ins, sval and gval, of one in 64";
 
-const gauge = (name: string, help: string, value: number, labels?: Labels): string =>
-  family(name, "gauge", help, [{ value, ...(labels && { labels }) }]);
+const LOOP_DELAY_HELP = "How late a timer came, ten times a second: what a request may wait for others";
+const COMMIT_HELP = "From a group of writes to its commit, which their replies wait for";
 
-function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
-  const full = `fluxiondb_${name}`;
-  const lines = samples.map(
-    (sample) => `${full}${sample.name ?? ""}${renderLabels(sample.labels)} ${sample.value}\n`,
-  );
-  return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${lines.join("")}`;
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
-
-function renderLabels(labels: Labels | undefined): string {
-  if (labels === undefined) return "";
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
-  return `{${pairs.join(",")}}`;
-}
-
-const escapeLabel = (value: string): string =>
-  value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");

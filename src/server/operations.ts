@@ -1,23 +1,30 @@
 /**
  * HTTP for whoever looks after the server: `/healthz`, `/readyz` and `/metrics`.
  */
-import type { ApiKeys } from "../engine/api_keys.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-import { type Login, readLogin } from "./login.ts";
+import { StorageError } from "../storage/storage.ts";
+import type { Login } from "./login.ts";
 import type { Metrics } from "./metrics.ts";
+import type { ServerLog } from "./server_log.ts";
 
 export type OperationsOptions = {
   readonly metrics: Metrics;
   readonly status: () => Promise<ServerStatus>;
   /** Why nothing should be sent here; undefined when all is well. */
   readonly notReady: () => string | undefined;
-  /** Without, metrics are for everyone who gets here. */
-  readonly apiKeys?: ApiKeys;
-  /** All that is on the disk; undefined when nothing is. */
-  readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
+  /** Who asks, or a refusal. Without, metrics are for everyone who gets here. */
+  readonly login?: (request: Request) => Login | Response | Promise<Response>;
+  /** All that is on the disk. `busy`: another one is under way. It may take its time. @throws StorageError */
+  readonly backup?: (signal: AbortSignal) => Promise<BackupStream | "in memory" | "busy">;
+  readonly log?: Pick<ServerLog, "diskFailed">;
 };
 
+/** `bytes`: about how long it is. */
+export type BackupStream = { readonly bytes: number; readonly stream: ReadableStream<Uint8Array> };
+
 const PATHS = ["/healthz", "/readyz", "/metrics", "/backup"];
+/** For whoever shows progress: a stream does not say how long it is. */
+export const BACKUP_BYTES_HEADER = "x-backup-bytes";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Undefined for a path that is none of these. */
@@ -32,24 +39,40 @@ export function answerOperations(
   }
   if (path === "/healthz") return text("ok", 200);
   if (path === "/readyz") return readiness(options.notReady());
-  const { apiKeys } = options;
-  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys);
-  if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
-  if (path === "/backup") return answerBackup(login, options);
-  return options
-    .status()
-    .then((status) => text(options.metrics.render(status).trimEnd(), 200, { "content-type": METRICS_TYPE }));
+  const login = options.login?.(request);
+  if (login instanceof Response || login instanceof Promise) return login;
+  if (path === "/backup") return answerBackup(request, login, options);
+  return answerMetrics(options);
+}
+
+async function answerMetrics({ metrics, status, notReady }: OperationsOptions): Promise<Response> {
+  const isReady = notReady() === undefined;
+  return text(metrics.render(await status(), { isReady }).trimEnd(), 200, { "content-type": METRICS_TYPE });
 }
 
 /** Of everything, so for the master key only, and never where no key is asked for. */
-async function answerBackup(login: Login | undefined, { backup }: OperationsOptions): Promise<Response> {
+async function answerBackup(
+  request: Request,
+  login: Login | undefined,
+  { backup, notReady, log }: OperationsOptions,
+): Promise<Response> {
   if (login === undefined || backup === undefined) return text("Not found", 404);
   if (!login.apiKey.isMaster) return text("Only the master key may take a backup", 403);
-  const stream = await backup();
-  if (stream === undefined) return text("Data is in memory only: export it instead", 409);
-  return new Response(stream, {
-    headers: { "content-type": "application/octet-stream", "cache-control": "no-store" },
-  });
+  if (request.method !== "GET") return text("GET, please", 405, { allow: "GET" });
+  // Not while data is being loaded: what is on the disk is more than what is in memory.
+  const reason = notReady();
+  if (reason !== undefined) return readiness(reason);
+  try {
+    const made = await backup(request.signal);
+    if (made === "in memory") return text("Data is in memory only: export it instead", 409);
+    if (made === "busy") return text("Another backup is under way", 503, { "retry-after": "60" });
+    const headers = { "content-type": "application/octet-stream", [BACKUP_BYTES_HEADER]: String(made.bytes) };
+    return new Response(made.stream, { headers: { ...headers, "cache-control": "no-store" } });
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    log?.diskFailed({ reason: error.message });
+    return text(error.message, 507);
+  }
 }
 
 const readiness = (reason: string | undefined): Response =>

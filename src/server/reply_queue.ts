@@ -1,53 +1,47 @@
 /**
  * The replies of one connection that can't be sent yet, in the order of its requests.
  *
- * All writes of one commit share a promise, and here one gate: a thousand replies that wait for it cost one
- * continuation.
+ * In columns, since most of what waits is the id of a write: an object each would cost more than the write's reply.
  */
-import { Queue } from "../engine/queue.ts";
-import type { DatabaseError } from "../protocol/errors.ts";
+import type { CommitGates, Gate, GateKeeper } from "./commit_gate.ts";
 import { failureReply, okReply } from "./reply.ts";
 
-/** What replies wait for; `error` is set when it failed. */
-type Gate = { isOpen: boolean; error: DatabaseError | undefined };
-
-type Entry = {
-  /** Undefined for a reply that only waits for those before it. */
-  readonly gate: Gate | undefined;
-  /** The request's id as JSON; only a reply that can fail needs it. */
-  readonly id: string;
-  text: string;
-  bytes: number;
-};
+/** A reply whose text is still to come, with its gate. */
+type Promised = Gate & { text: string };
 
 export type ReplyQueueOptions = {
+  readonly gates: CommitGates;
   /** Called when the first reply has become ready. */
   readonly onReady: () => void;
-  /** Makes of whatever a write failed with what its clients are told. */
-  readonly toDatabaseError: (error: unknown) => DatabaseError;
 };
 
-export class ReplyQueue {
+/** So many places are kept when all are free; and the used-up front is cut off when it is longer, and half of all. */
+const PLACES_KEPT = 1024;
+
+export class ReplyQueue implements GateKeeper {
   readonly #options: ReplyQueueOptions;
-  /** The first entry; the others are in `#rest`. */
-  #first: Entry | undefined;
-  #rest = new Queue<Entry>();
+  /** What each waits for; undefined for a reply that only waits for those before it. */
+  #gates: (Gate | undefined)[] = [];
+  /** The reply, or the id as JSON of a write that is answered when its gate opens. */
+  #texts: string[] = [];
+  #sizes: number[] = [];
+  /** The place of the first one. */
+  #first = 0;
   #bytes = 0;
   #promisedCount = 0;
-  /** The newest gate that is still closed, and the promise that opens it. */
+  /** The newest gate that a write waits for. */
   #gate: Gate | undefined;
-  #gatePromise: Promise<void> | undefined;
 
   constructor(options: ReplyQueueOptions) {
     this.#options = options;
   }
 
   get isEmpty(): boolean {
-    return this.#first === undefined;
+    return this.#first === this.#texts.length;
   }
 
   get length(): number {
-    return this.#first === undefined ? 0 : this.#rest.length + 1;
+    return this.#texts.length - this.#first;
   }
 
   /** What the replies hold in memory, and the requests that their commits hold. */
@@ -57,7 +51,7 @@ export class ReplyQueue {
 
   /** Whether the first reply may be sent. */
   get isReady(): boolean {
-    return this.#first !== undefined && this.#first.gate?.isOpen !== false;
+    return !this.isEmpty && this.#gates[this.#first]?.isOpen !== false;
   }
 
   /** Whether the text of a reply is still to come. */
@@ -67,76 +61,83 @@ export class ReplyQueue {
 
   /** A reply that is known, and waits for those before it. */
   add(text: string): void {
-    this.#push({ gate: undefined, id: "", text, bytes: text.length });
+    this.#push(undefined, text, text.length);
   }
 
   /** The reply to a write of `requestBytes`: its acknowledgement, or its error. */
   addAfter(written: Promise<void>, id: string, requestBytes: number): void {
-    const gate = this.#gateOf(written);
-    this.#push({ gate, id, text: okReply(id), bytes: requestBytes + id.length });
+    this.#gate = this.#options.gates.gateOf(written, this, this.#gate);
+    this.#push(this.#gate, id, requestBytes + id.length);
   }
 
   /** A reply whose text is still to come, and counts from then on; the promise must not reject. */
   addPromised(reply: Promise<string>): void {
-    const gate: Gate = { isOpen: false, error: undefined };
-    const entry: Entry = { gate, id: "", text: "", bytes: 0 };
+    const promised: Promised = { isOpen: false, error: undefined, text: "" };
     void reply.then((text) => {
       // Cleared meanwhile: until it is settled, a promised reply is in the queue.
       if (this.isEmpty) return;
       this.#promisedCount--;
-      entry.text = text;
-      entry.bytes = text.length;
+      promised.text = text;
+      promised.isOpen = true;
       this.#bytes += text.length;
-      this.#open(gate);
+      this.gateOpened();
     });
     this.#promisedCount++;
-    this.#push(entry);
+    this.#push(promised, "", 0);
   }
 
   /** Takes the first reply out; only when `isReady`. */
   shift(): string {
-    const entry = this.#first as Entry;
-    this.#first = this.#rest.shift();
-    this.#bytes -= entry.bytes;
-    const error = entry.gate?.error;
-    return error === undefined ? entry.text : failureReply(entry.id, error);
+    const at = this.#first++;
+    const gate = this.#gates[at];
+    const text = this.#texts[at] as string;
+    this.#bytes -= this.#sizes[at] as number;
+    if (this.isEmpty) this.#reset();
+    else if (at >= PLACES_KEPT && at * 2 >= this.#texts.length) this.#cutFront();
+    if (gate === undefined) return text;
+    if (isPromised(gate)) {
+      this.#bytes -= gate.text.length;
+      return gate.text;
+    }
+    return gate.error === undefined ? okReply(text) : failureReply(text, gate.error);
   }
 
   clear(): void {
-    this.#first = undefined;
-    this.#rest = new Queue();
+    this.#reset();
     this.#bytes = 0;
     this.#promisedCount = 0;
   }
 
-  #push(entry: Entry): void {
-    this.#bytes += entry.bytes;
-    if (this.#first === undefined) this.#first = entry;
-    else this.#rest.push(entry);
-  }
-
-  #gateOf(written: Promise<void>): Gate {
-    if (this.#gate !== undefined && this.#gatePromise === written) return this.#gate;
-    const gate: Gate = { isOpen: false, error: undefined };
-    this.#gate = gate;
-    this.#gatePromise = written;
-    written.then(
-      () => this.#open(gate),
-      (error: unknown) => {
-        gate.error = this.#options.toDatabaseError(error);
-        this.#open(gate);
-      },
-    );
-    return gate;
-  }
-
-  #open(gate: Gate): void {
-    gate.isOpen = true;
-    if (this.#gate === gate) {
-      // Forgotten, since a promise that has settled must open another gate for whoever comes later.
-      this.#gate = undefined;
-      this.#gatePromise = undefined;
-    }
+  gateOpened(): void {
     if (this.isReady) this.#options.onReady();
   }
+
+  #push(gate: Gate | undefined, text: string, size: number): void {
+    this.#gates.push(gate);
+    this.#texts.push(text);
+    this.#sizes.push(size);
+    this.#bytes += size;
+  }
+
+  #cutFront(): void {
+    this.#gates = this.#gates.slice(this.#first);
+    this.#texts = this.#texts.slice(this.#first);
+    this.#sizes = this.#sizes.slice(this.#first);
+    this.#first = 0;
+  }
+
+  #reset(): void {
+    this.#first = 0;
+    if (this.#texts.length > PLACES_KEPT) {
+      this.#gates = [];
+      this.#texts = [];
+      this.#sizes = [];
+    } else {
+      this.#gates.length = 0;
+      this.#texts.length = 0;
+      this.#sizes.length = 0;
+    }
+  }
 }
+
+const isPromised = (gate: Gate): gate is Promised => "text" in gate;

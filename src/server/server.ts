@@ -13,10 +13,12 @@ import {
   SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-import { Admission } from "./admission.ts";
+import { Admission, type Refusal } from "./admission.ts";
+import { CommitGates } from "./commit_gate.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import { Dispatch } from "./dispatch.ts";
+import type { Login } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
 import { answerOperations, type OperationsOptions } from "./operations.ts";
@@ -48,10 +50,12 @@ export type ServerOptions = {
   /** Encrypts; see `replaceTls`. */
   readonly tls?: TlsKeyPair | undefined;
   /** See OperationsOptions. */
-  readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
+  readonly backup?: NonNullable<OperationsOptions["backup"]>;
   /** Where metrics need no API key. */
   readonly opsPort?: number | undefined;
   readonly slowRequestMs?: number;
+  /** What others count as well. */
+  readonly metrics?: Metrics;
 };
 
 /** PEM texts: the certificate with its chain, and its key. */
@@ -97,7 +101,7 @@ const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 export function startServer(options: ServerOptions): RunningServer {
   const { host, port, log } = options;
   const connections = new Connections();
-  const metrics = new Metrics();
+  const metrics = options.metrics ?? new Metrics(options.nowMs);
   const dispatch = new Dispatch({
     ...options,
     connections,
@@ -107,7 +111,7 @@ export function startServer(options: ServerOptions): RunningServer {
   });
   const events: ConnectionEvents = {
     frame: (connection, frame) => dispatch.handle(connection, frame),
-    toDatabaseError: dispatch.commitFailure,
+    gates: new CommitGates(dispatch.commitFailure),
     dropped: ({ ip }) => log.bug(new Error(`A reply to ${ip} was dropped`), { type: "send" }),
   };
   const parts: Parts = {
@@ -208,10 +212,14 @@ function answer(
   const { options, operations } = parts;
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (!isWebSocket) {
-    const { apiKeys, backup } = options;
-    // Bun gives up on a request after 10 s without a byte; a backup takes as long as it takes.
-    if (request.url.includes("/backup")) server.timeout(request, 0);
-    const operation = answerOperations(request, { ...operations, apiKeys, ...(backup && { backup }) });
+    const login = () => authenticate(parts, request, server);
+    const backup = options.backup && patient(options.backup, request, server);
+    const operation = answerOperations(request, {
+      ...operations,
+      login,
+      log: options.log,
+      ...(backup && { backup }),
+    });
     if (operation !== undefined) return operation;
   }
   if (parts.isLoaded || options.loaded === undefined) return upgrade(parts, request, server);
@@ -221,6 +229,17 @@ function answer(
     () => upgrade(parts, request, server),
     () => new Response("The server could not load its data\n", { status: 503 }),
   );
+}
+
+type Backup = NonNullable<OperationsOptions["backup"]>;
+
+/** Bun gives up on a request after 10 s without a byte; to make a backup takes as long as it takes. */
+function patient(backup: Backup, request: Request, server: Server<Connection>): Backup {
+  return (signal) => {
+    server.timeout(request, 0);
+    // Who has stopped reading it does not keep it.
+    return backup(signal).finally(() => server.timeout(request, IDLE_TIMEOUT_SECONDS));
+  };
 }
 
 function upgrade(
@@ -235,16 +254,29 @@ function upgrade(
   if (!isWebSocket && !hasKeyParameter(request)) return upgradeRequired(options, server);
   const ip = server.requestIP(request)?.address ?? "";
   const login = parts.admission.admit(request, ip);
-  if ("status" in login) {
-    const { status, reason, delayMs } = login;
-    options.log.rejected({ ip, reason });
-    parts.metrics.refused();
-    const response = new Response(reason, { status, headers: ANY_ORIGIN });
-    return delayMs === 0 ? response : parts.admission.holdBack(login).then(() => response);
-  }
+  if ("status" in login) return refuse(parts, ip, login);
   if (!isWebSocket) return upgradeRequired(options, server);
   const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
+}
+
+/** Of who asks by plain HTTP. */
+function authenticate(
+  parts: Parts,
+  request: Request,
+  server: Server<Connection>,
+): Login | Response | Promise<Response> {
+  const ip = server.requestIP(request)?.address ?? "";
+  const login = parts.admission.authenticate(request, ip);
+  return "status" in login ? refuse(parts, ip, login) : login;
+}
+
+function refuse(parts: Parts, ip: string, refusal: Refusal): Response | Promise<Response> {
+  const { status, reason, cause, delayMs } = refusal;
+  parts.options.log.rejected({ ip, reason });
+  parts.metrics.refused(cause);
+  const response = new Response(reason, { status, headers: ANY_ORIGIN });
+  return delayMs === 0 ? response : parts.admission.holdBack(refusal).then(() => response);
 }
 
 const hasKeyParameter = ({ url }: Request): boolean => /[?&]api-key=/.test(url);

@@ -2,48 +2,76 @@
  * A backup as a stream of bytes: the files of a data directory as of one moment, each with its checksum.
  *
  *     backup := head { file } tail
- *     head   := {"format":"fluxiondb backup","version":1,"takenAt":"2026-03-01T12:00:00.000Z","files":2} LF
+ *     head   := {"format":"fluxiondb backup","version":2,"takenAt":"2026-03-01T12:00:00.000Z","files":2,"bytes":8192} LF
  *     file   := {"path":"collections/a.db","bytes":4096} LF  the bytes  {"sha256":HEX} LF
- *     tail   := {"end":true} LF
+ *     tail   := {"end":true,"sha256":HEX} LF                 over all lines before it
  *
- * Without its tail it is not whole.
+ * Without its tail it is not whole. Format 1 had no digest in the tail, no size in the head, and no files of a journal.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import {
+  closeSync,
+  type Dirent,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { StorageError } from "./storage.ts";
 
 const FORMAT = "fluxiondb backup";
-const VERSION = 1;
+/** Version 1 had the journal in catalog.db. */
+const VERSION = 2;
 const BLOCK_BYTES = 256 * 1024;
 const LINE_FEED = 10;
 const LINE_BYTES_MAX = 64 * 1024;
 /** What a data directory consists of; nothing else is written, wherever a backup says it is. */
-const PATH = /^(?:catalog\.db|collections\/[a-zA-Z0-9%_~-]{1,255}\.db)$/;
+const PATH = /^(?:catalog\.db|collections\/[a-zA-Z0-9%_~-]{1,255}\.db|journal\/[0-9]{10}-[0-9]{16}\.log)$/;
 const PRIVATE = 0o600;
 
-export type BackupHead = { readonly takenAt: string; readonly files: number };
+export type BackupHead = { readonly takenAt: string; readonly files: number; readonly bytes: number };
+
+export type BackupSource = {
+  /** Of all files, in bytes; what stands between them comes on top. */
+  readonly bytes: number;
+  readonly blocks: AsyncGenerator<Uint8Array>;
+};
 
 /** The files below a folder. */
-export async function* writeBackup(folder: string, takenAt: Date): AsyncGenerator<Uint8Array> {
-  const paths = (readdirSync(folder, { recursive: true }) as string[])
-    .filter((path) => statSync(join(folder, path)).isFile())
-    .sort();
-  yield line({ format: FORMAT, version: VERSION, takenAt: takenAt.toISOString(), files: paths.length });
-  for (const path of paths) {
-    const file = Bun.file(join(folder, path));
-    yield line({ path: path.split(sep).join("/"), bytes: file.size });
+export function writeBackup(folder: string, takenAt: Date): BackupSource {
+  const files = (readdirSync(folder, { recursive: true, withFileTypes: true }) as Dirent[])
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort()
+    .map((file) => ({ file, path: relative(folder, file).split(sep).join("/"), bytes: statSync(file).size }));
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  return { bytes, blocks: blocksOf(files, { takenAt: takenAt.toISOString(), files: files.length, bytes }) };
+}
+
+type SavedFile = { readonly file: string; readonly path: string; readonly bytes: number };
+
+async function* blocksOf(files: readonly SavedFile[], head: BackupHead): AsyncGenerator<Uint8Array> {
+  const lines = createHash("sha256");
+  const line = (value: unknown): Uint8Array => {
+    const text = Buffer.from(`${JSON.stringify(value)}\n`);
+    lines.update(text);
+    return text;
+  };
+  yield line({ format: FORMAT, version: VERSION, ...head });
+  for (const { file, path, bytes } of files) {
+    yield line({ path, bytes });
     const hash = createHash("sha256");
-    for await (const bytes of file.stream()) {
-      hash.update(bytes);
-      yield bytes;
+    for await (const block of Bun.file(file).stream()) {
+      hash.update(block);
+      yield block;
     }
     yield line({ sha256: hash.digest("hex") });
   }
-  yield line({ end: true });
+  yield line({ end: true, sha256: lines.copy().digest("hex") });
 }
-
-const line = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`);
 
 export type ReadBackupOptions = {
   /** Where its files are written; without, they are only checked. */
@@ -55,18 +83,22 @@ export type ReadBackupOptions = {
 export async function readBackup(
   stream: AsyncIterable<Uint8Array>,
   { directory, onBytes = () => {} }: ReadBackupOptions = {},
-): Promise<BackupHead> {
+): Promise<Omit<BackupHead, "bytes">> {
   const reader = new BackupReader(stream, onBytes);
-  const head = await reader.line();
+  const { value: head } = await reader.line();
   if (head.format !== FORMAT) throw damaged("it is none");
-  if (head.version !== VERSION) {
+  if (head.version !== 1 && head.version !== VERSION) {
     throw new StorageError(
-      `The backup has format ${head.version}; this version of FluxionDB reads ${VERSION}`,
+      `The backup has format ${head.version}; this version of FluxionDB reads 1 and ${VERSION}`,
     );
   }
   for (;;) {
-    const next = await reader.line();
-    if (next.end === true) return { takenAt: String(head.takenAt), files: Number(head.files) };
+    const { value: next, digestBefore } = await reader.line();
+    if (next.end === true) {
+      const isProven = next.sha256 === digestBefore || (next.sha256 === undefined && head.version === 1);
+      if (!isProven) throw damaged("it is not as it was when it was saved");
+      return { takenAt: String(head.takenAt), files: Number(head.files) };
+    }
     const { path, bytes } = next;
     if (typeof path !== "string" || !PATH.test(path))
       throw damaged(`${JSON.stringify(path)} is no file of a backup`);
@@ -75,7 +107,8 @@ export async function readBackup(
     }
     const target = directory === undefined ? undefined : join(directory, path);
     const digest = await copy(reader, bytes, target);
-    if ((await reader.line()).sha256 !== digest) throw damaged(`${path} is not as it was when it was saved`);
+    const { value: after } = await reader.line();
+    if (after.sha256 !== digest) throw damaged(`${path} is not as it was when it was saved`);
   }
 }
 
@@ -101,6 +134,7 @@ async function copy(reader: BackupReader, bytes: number, target: string | undefi
 class BackupReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #onBytes: (bytes: number) => void;
+  readonly #lines = createHash("sha256");
   #rest: Uint8Array = new Uint8Array(0);
 
   constructor(stream: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void) {
@@ -108,7 +142,8 @@ class BackupReader {
     this.#onBytes = onBytes;
   }
 
-  async line(): Promise<Readonly<Record<string, unknown>>> {
+  /** The next line, and the digest of those before it. */
+  async line(): Promise<{ value: Readonly<Record<string, unknown>>; digestBefore: string }> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (;;) {
@@ -119,7 +154,11 @@ class BackupReader {
       length += part.length;
       this.#rest = this.#rest.subarray(end < 0 ? part.length : end + 1);
       if (length > LINE_BYTES_MAX) throw damaged("it is none");
-      if (end >= 0) return parseLine(Buffer.concat(parts).toString("utf8"));
+      if (end < 0) continue;
+      const text = Buffer.concat(parts).toString("utf8");
+      const digestBefore = this.#lines.copy().digest("hex");
+      this.#lines.update(`${text}\n`);
+      return { value: parseLine(text), digestBefore };
     }
   }
 

@@ -1,38 +1,35 @@
 /**
- * catalog.db: API keys, the list of collections, and the journal. Runs in a worker thread of its own.
+ * catalog.db: API keys and the list of collections. Runs in a worker thread of its own.
  *
  *     meta        (id = 1, last_group, collections)           the newest group that was cut off; how many are listed
  *     collections (name)                                      the inside of a JSON string
  *     api_keys    (digest, scope, sealed, checksum)
- *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts
  *
  * It is held with SQLite's exclusive lock for as long as the server lives: that is what keeps a second server out,
  * and the system lets go of it whatever becomes of the process. It also spares the shared-memory index of the WAL.
  *
- * A group is one row, packed by zstd: 8 bytes a record reach the disk instead of 110, and SQLite's own cost, which is
- * by the page, falls with them. WAL, because a commit is then one sequential write; `synchronous` FULL makes each of
- * them wait for the disk (`always`), NORMAL leaves that to `sync()`, which runs beside the next commits (`everysec`).
+ * What changes here is rare and must not be lost: it waits for the disk in every mode.
+ *
+ * In format 1 it held the journal, too. That is read, and goes with the first checkpoint:
+ *
+ *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts; packed by zstd
  */
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, fdatasync, openSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
+import { sqliteProblems } from "./collection_check.ts";
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
-import { type Durability, NewerFormatError, StorageError, type StoredApiKey } from "./storage.ts";
+import { type JournalGroup, NewerFormatError, StorageError, type StoredApiKey } from "./storage.ts";
 
 /** @internal */
 export const APPLICATION_ID = 0x466c7578;
 /** @internal */
-export const FORMAT_VERSION = 1;
-/** Smaller groups are not worth packing. */
-const PACKED_BYTES_MIN = 512;
-const ZSTD_LEVEL = 1;
-const SYNC_MS = 1000;
-/** A cut deletes so many rows in one transaction, so that commits get their turn in between. */
+export const FORMAT_VERSION = 2;
+/** A cut deletes so many rows in one transaction, so that changes of keys get their turn in between. */
 const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
 /** At an orderly end, so many free pages are not worth rewriting the file. */
@@ -47,15 +44,14 @@ const SCHEMA = `
   CREATE TABLE api_keys (
     digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE journal (
-    number INTEGER PRIMARY KEY, is_packed INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
-  ) STRICT;
 `;
 
 export type CatalogContents = {
   readonly apiKeys: readonly StoredApiKey[];
   readonly collections: readonly string[];
+  /** The newest group that was cut off, or is in the journal of format 1. */
   readonly lastGroup: number;
+  readonly isOldFormat: boolean;
 };
 
 type MetaRow = { last_group: number; collections: number };
@@ -64,34 +60,24 @@ type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksu
 
 export class Catalog {
   readonly #file: string;
-  readonly #durability: Durability;
   readonly #database: Database;
-  /** The WAL, to be synced beside SQLite's own use of it. */
-  #walHandle: number | undefined;
-  #lastGroup: number;
-  #durableGroup = 0;
-  /** The sync that was begun last: they follow each other, since the system tells a failure to one of them only. */
-  #syncing: Promise<unknown> = Promise.resolve();
-  #syncFailure: Error | undefined;
-  readonly #shared: Uint8Array[] = [];
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
-  constructor({ directory, durability }: { directory: string; durability: Durability }) {
+  constructor({ directory }: { directory: string }) {
     this.#file = join(directory, "catalog.db");
-    this.#durability = durability;
     refuseIfEmptied(this.#file);
     this.#database = openDatabase(this.#file);
-    this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
-    this.#lastGroup = this.#newestGroup();
-    // A server that was killed may have left what is written and not on the disk yet.
-    this.#syncSoon();
-    if (durability === "everysec") this.#timer = setInterval(() => this.#syncSoon(), SYNC_MS);
+    this.#database.run("PRAGMA synchronous = FULL");
   }
 
   contents(): CatalogContents {
     return this.#explaining(() => {
       const meta = this.#meta();
+      const last = this.#hasJournal()
+        ? (this.#database.query("SELECT max(number) AS number FROM journal").get() as {
+            number: number | null;
+          })
+        : { number: null };
       const names = this.#database.query("SELECT name FROM collections ORDER BY name").all() as {
         name: string;
       }[];
@@ -104,35 +90,27 @@ export class Catalog {
       return {
         apiKeys: this.#apiKeys(),
         collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
-        lastGroup: this.#newestGroup(),
+        lastGroup: Math.max(meta.last_group, last.number ?? 0),
+        isOldFormat: formatOf(this.#database) < FORMAT_VERSION,
       };
     });
   }
 
-  durableGroup(): number {
-    return this.#durableGroup;
+  /** What SQLite says is wrong with the file. */
+  problems(): string[] {
+    return this.#explaining(() => sqliteProblems(this.#database, this.#file));
   }
 
-  /** Resolves when the groups that were committed before are on the disk. @throws StorageError */
-  syncJournal(): Promise<void> {
-    const sync = this.#syncing.then(() => this.#sync());
-    this.#syncing = sync.catch(() => {});
-    return sync;
-  }
-
-  /** Writes all of it, the journal too, to a file that is not there yet. */
+  /** Writes all of it to a file that is not there yet. */
   copyTo(file: string): void {
     this.#explaining(() => this.#database.query("VACUUM INTO ?").run(file));
   }
 
-  diskBytes(): number {
-    return fileBytes(this.#file) + fileBytes(`${this.#file}-wal`);
-  }
-
-  /** The groups after a number, a few megabytes of them; none at the end. */
-  journalGroups(after: number): { number: number; body: Uint8Array }[] {
+  /** The groups after a number that format 1 has, a few megabytes of them; none at the end. */
+  journalGroups(after: number): JournalGroup[] {
     return this.#explaining(() => {
-      const groups: { number: number; body: Uint8Array }[] = [];
+      const groups: JournalGroup[] = [];
+      if (!this.#hasJournal()) return groups;
       let bytes = 0;
       // Numbers have no gaps: a group that is missing is noticed.
       let expected = Math.max(after, this.#meta().last_group) + 1;
@@ -145,58 +123,51 @@ export class Catalog {
           throw damagedFile(this.#file, `group ${expected - 1} of the journal is missing`);
         const body = this.#readGroup(row);
         bytes += body.length;
-        groups.push({ number: row.number, body });
+        groups.push({ number: row.number, body, isAlone: true });
         if (bytes > GROUPS_BYTES) break;
       }
       return groups;
     });
   }
 
-  /** Takes memory that `commitShared` will speak of. */
-  share(place: number, memory: SharedArrayBuffer): void {
-    this.#shared[place] = new Uint8Array(memory);
+  /** Before the journal is written in files: a server of the older format would not see them. */
+  raiseFormat(): void {
+    this.#explaining(() => this.#database.run(`PRAGMA user_version = ${FORMAT_VERSION}`));
   }
 
-  commitShared(
-    number: number,
-    { place, start, length }: { place: number; start: number; length: number },
-  ): void {
-    const memory = this.#shared[place] as Uint8Array;
-    this.commitGroup(number, memory.subarray(start, start + length));
-  }
-
-  commitGroup(number: number, body: Uint8Array): void {
-    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
-    const packed =
-      body.length < PACKED_BYTES_MIN ? undefined : Bun.zstdCompressSync(body, { level: ZSTD_LEVEL });
-    const isPacked = packed !== undefined && packed.length < body.length ? 1 : 0;
-    // The body may be shared memory, which SQLite's binding does not take.
-    const stored = packed !== undefined && isPacked === 1 ? packed : body.slice();
-    this.#explaining(() => {
-      this.#database
-        .query("INSERT OR REPLACE INTO journal (number, is_packed, checksum, body) VALUES (?, ?, ?, ?)")
-        .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
-    });
-    this.#lastGroup = number;
-    if (this.#durability === "always") this.#durableGroup = number;
-  }
-
-  /** Deletes the oldest groups up to a number, so many at a time; returns whether there are more. */
+  /** Notes that groups up to a number are of no use any more; returns whether it is to be called again. */
   cutJournal(upTo: number): boolean {
-    return this.#explaining(() =>
-      this.#database.transaction(() => {
-        const oldest = this.#database
-          .query(
-            "SELECT max(number) AS last, count(*) AS count FROM (SELECT number FROM journal WHERE number <= ? ORDER BY number LIMIT ?)",
-          )
-          .get(upTo, CUT_ROWS) as { last: number | null; count: number };
-        const isMore = oldest.count === CUT_ROWS;
-        const last = isMore && oldest.last !== null ? oldest.last : upTo;
-        this.#database.query("DELETE FROM journal WHERE number <= ?").run(last);
-        this.#database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
-        return isMore;
-      })(),
-    );
+    return this.#explaining(() => {
+      if (this.#hasJournal()) return this.#cutOldJournal(upTo);
+      if (upTo > this.#meta().last_group) this.#database.query("UPDATE meta SET last_group = ?").run(upTo);
+      return false;
+    });
+  }
+
+  /** Deletes the oldest groups up to a number, so many at a time, and the table after the last one. */
+  #cutOldJournal(upTo: number): boolean {
+    const database = this.#database;
+    return database.transaction(() => {
+      const oldest = database
+        .query(
+          "SELECT max(number) AS last, count(*) AS count FROM (SELECT number FROM journal WHERE number <= ? ORDER BY number LIMIT ?)",
+        )
+        .get(upTo, CUT_ROWS) as { last: number | null; count: number };
+      const isMore = oldest.count === CUT_ROWS;
+      const last = isMore && oldest.last !== null ? oldest.last : upTo;
+      database.query("DELETE FROM journal WHERE number <= ?").run(last);
+      database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
+      if (database.query("SELECT 1 FROM journal LIMIT 1").get() === null) {
+        database.run("DROP TABLE journal");
+        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+        return false;
+      }
+      return isMore;
+    })();
+  }
+
+  #hasJournal(): boolean {
+    return this.#database.query("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").get() !== null;
   }
 
   addCollections(names: readonly string[]): void {
@@ -209,7 +180,7 @@ export class Catalog {
 
   putApiKey({ digest, scope, sealed }: StoredApiKey): void {
     const checksum = checksumOf(`${Buffer.from(digest).toString("hex")}:${scope}`, sealed);
-    this.#durably(() =>
+    this.#explaining(() =>
       this.#database
         .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
         .run(digest, scope, sealed, checksum),
@@ -217,17 +188,15 @@ export class Catalog {
   }
 
   deleteApiKey(digest: Uint8Array): void {
-    this.#durably(() => this.#database.query("DELETE FROM api_keys WHERE digest = ?").run(digest));
+    this.#explaining(() => this.#database.query("DELETE FROM api_keys WHERE digest = ?").run(digest));
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    if (this.#walHandle !== undefined) closeSync(this.#walHandle);
     this.#explaining(() => this.#giveBackSpace());
     this.#database.close();
   }
 
-  /** The file keeps the size of the longest journal it had, which is of use only while the server runs. */
+  /** What the journal of format 1 took, or keys that are gone. */
   #giveBackSpace(): void {
     const { freelist_count } = this.#database.query("PRAGMA freelist_count").get() as {
       freelist_count: number;
@@ -242,69 +211,12 @@ export class Catalog {
   }
 
   #changeList(statement: string, names: readonly string[]): void {
-    this.#durably(
+    this.#explaining(
       this.#database.transaction(() => {
         for (const name of names) this.#database.query(statement).run(escapeText(name));
         this.#database.run("UPDATE meta SET collections = (SELECT count(*) FROM collections)");
       }),
     );
-  }
-
-  /** What changes here is rare and must not be lost: it waits for the disk in every mode. */
-  #durably(change: () => unknown): void {
-    this.#explaining(() => {
-      this.#database.run("PRAGMA synchronous = FULL");
-      try {
-        change();
-      } finally {
-        if (this.#durability !== "always") this.#database.run("PRAGMA synchronous = NORMAL");
-      }
-    });
-  }
-
-  /** The newest group ever written; 0 without any. */
-  #newestGroup(): number {
-    return this.#explaining(() => {
-      const { number } = this.#database.query("SELECT max(number) AS number FROM journal").get() as {
-        number: number | null;
-      };
-      return Math.max(this.#meta().last_group, number ?? 0);
-    });
-  }
-
-  #syncSoon(): void {
-    // Commits say what is wrong.
-    this.syncJournal().catch(() => {});
-  }
-
-  async #sync(): Promise<void> {
-    const group = this.#lastGroup;
-    if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
-    else if (this.#durableGroup < group) await this.#syncWal();
-    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#file);
-    this.#durableGroup = Math.max(this.#durableGroup, group);
-  }
-
-  async #syncWal(): Promise<void> {
-    try {
-      this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
-      await fdatasyncLater(this.#walHandle);
-    } catch (error) {
-      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
-    }
-  }
-
-  /**
-   * The system forgets what it could not write once it has said so, and says that all is well the next time. So after
-   * a failure everything goes to the disk by another way: out of the WAL into the database, and synced there.
-   */
-  #recoverFromSyncFailure(): void {
-    try {
-      this.#durably(() => this.#database.query("PRAGMA wal_checkpoint(TRUNCATE)").get());
-      this.#syncFailure = undefined;
-    } catch (error) {
-      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
-    }
   }
 
   #readGroup({ number, is_packed, checksum, body }: JournalRow): Uint8Array {
@@ -334,9 +246,6 @@ export class Catalog {
   }
 }
 
-/** In a thread of the system's pool, so that commits go on meanwhile. */
-const fdatasyncLater = promisify(fdatasync);
-
 /** To SQLite an empty file is a new database, and what is beside it nobody's. */
 function refuseIfEmptied(file: string): void {
   if (fileBytes(file) > 0) return;
@@ -352,10 +261,10 @@ function openDatabase(file: string): Database {
     database.run("PRAGMA busy_timeout = 0");
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
-    const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+    const version = formatOf(database);
     const isNew = database.query("SELECT 1 FROM sqlite_schema").get() === null;
     if (!isNew && application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB catalog");
-    if (user_version > FORMAT_VERSION) throw newerFormat(file, user_version);
+    if (version > FORMAT_VERSION) throw newerFormat(file, version);
     database.run("PRAGMA journal_mode = WAL");
     if (isNew) {
       database.transaction(() => {
@@ -374,6 +283,10 @@ function openDatabase(file: string): Database {
     }
     throw explainError(error, file);
   }
+}
+
+function formatOf(database: Database): number {
+  return (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
 }
 
 /** The message of the error when another process holds the directory; whoever knows its process id says so. */

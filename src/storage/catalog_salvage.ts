@@ -8,13 +8,13 @@ import { ForgivingReader, isUnread, passes } from "./forgiving_reader.ts";
 import type { StoredApiKey } from "./storage.ts";
 
 export type SalvagedCatalog = {
-  /** The group that was cut off last. */
-  readonly cutGroup: number;
+  /** The group that was cut off last; undefined when nothing says which. */
+  readonly cutGroup: number | undefined;
   readonly collections: readonly string[];
   /** Whether these are all that there should be. */
   readonly isListWhole: boolean;
   readonly apiKeys: readonly StoredApiKey[];
-  /** Without gaps: a group that is left out is an empty one. */
+  /** Of format 1, which had the journal here. Without gaps: a group that is left out is an empty one. */
   readonly groups: readonly { readonly number: number; readonly body: Uint8Array }[];
   readonly leftOut: readonly string[];
 };
@@ -70,9 +70,13 @@ function readGroups(
   leftOut: string[],
 ): Pick<SalvagedCatalog, "groups" | "cutGroup"> {
   type Row = { number: number; is_packed: number; checksum: number; body: Uint8Array };
+  const table = reader.row("SELECT 1 FROM sqlite_schema WHERE name = 'journal'");
+  if (table === undefined) return { groups: [], cutGroup: cut };
   const { rows, problem } = reader.numberedRows<Row>("journal", "number");
   if (problem !== undefined) leftOut.push(`groups of the journal that cannot be read: ${problem}`);
-  const cutGroup = cut ?? (rows[0]?.number ?? 1) - 1;
+  const first = rows[0]?.number;
+  const cutGroup = cut ?? (first === undefined ? undefined : first - 1);
+  if (cutGroup === undefined) return { groups: [], cutGroup };
   const whole = new Map<number, Uint8Array>();
   for (const { number, is_packed, checksum, body } of rows) {
     const isWhole = passes(() => checksumOf(`${number}:${is_packed}`, body) === checksum);

@@ -5,7 +5,6 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
 import { COLLECTIONS_FOLDER, encodeFileName } from "./file_name.ts";
-import { fileBytes } from "./file_size.ts";
 import { makeFolder, syncFolder } from "./folder.ts";
 import { ADVICE, explainError } from "./sqlite_error.ts";
 import {
@@ -101,12 +100,6 @@ export class CollectionFiles {
     const target = join(folder, COLLECTIONS_FOLDER, basename(path));
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     CollectionFile.copy(path, target);
-  }
-
-  /** Of all files, those of SQLite beside a database among them. */
-  diskBytes(): number {
-    const folder = join(this.#directory, COLLECTIONS_FOLDER);
-    return readdirSync(folder).reduce((bytes, name) => bytes + fileBytes(join(folder, name)), 0);
   }
 
   removeFile(name: string): void {

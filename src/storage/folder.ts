@@ -1,5 +1,7 @@
 /**
- * Folders that are there after a power cut too: an entry in a folder is on the disk when that folder was synced.
+ * Folders and files that are there after a power cut too: an entry in a folder is on the disk when that folder was synced.
+ *
+ * Each call waits for the disk: for starts and recoveries; disk_call.ts is for what must not wait.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -22,6 +24,16 @@ export function makeFolder(path: string): void {
 /** Waits until the disk knows which files there are. */
 export function syncFolder(path: string): void {
   const handle = openSync(path, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Waits until the disk has all of a file. */
+export function syncFile(path: string): void {
+  const handle = openSync(path, "r+");
   try {
     fsyncSync(handle);
   } finally {

@@ -6,14 +6,11 @@
  */
 import { constants, Database } from "bun:sqlite";
 import {
-  closeSync,
   copyFileSync,
   existsSync,
   constants as fileConstants,
-  fsyncSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -22,16 +19,19 @@ import {
 import { basename, dirname, join, relative } from "node:path";
 import { Catalog } from "./catalog.ts";
 import { type SalvagedCatalog, salvageCatalog } from "./catalog_salvage.ts";
+import { checksumOf } from "./checksum.ts";
 import { CollectionFile } from "./collection_file.ts";
 import { collectionPath } from "./collection_files.ts";
 import { type SalvagedCollection, salvageCollection } from "./collection_salvage.ts";
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
-import { syncFolder } from "./folder.ts";
+import { syncFile, syncFolder } from "./folder.ts";
+import { endJournal, keepJournal, salvageJournal, startOfJournal } from "./journal_salvage.ts";
 import { NewerFormatError, StorageError } from "./storage.ts";
 
 /** What belongs to a database beside its file. */
 const SUFFIXES = ["", "-wal", "-journal"];
 const CATALOG = "catalog.db";
+const JOURNAL = "journal";
 const { COPYFILE_EXCL } = fileConstants;
 
 export type Recovery = {
@@ -46,7 +46,7 @@ export type Recovery = {
  *
  * @throws StorageError when another server holds it, or a file is from a newer one: that is not damage
  */
-export function recoverDirectory(directory: string, { now }: { now: Date }): Recovery {
+export async function recoverDirectory(directory: string, { now }: { now: Date }): Promise<Recovery> {
   if (!existsSync(join(directory, CATALOG)) && !existsSync(join(directory, COLLECTIONS_FOLDER))) {
     return { keptIn: undefined, leftOut: [] };
   }
@@ -54,12 +54,14 @@ export function recoverDirectory(directory: string, { now }: { now: Date }): Rec
   const work = mkdtempSync(join(directory, "snapshot-recovery-"));
   try {
     const recovery = new DirectoryRecovery(directory, { work, now });
-    recovery.run();
+    await recovery.run();
     return recovery.result();
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
+
+type WholeCatalog = SalvagedCatalog & { readonly cutGroup: number };
 
 class DirectoryRecovery {
   readonly #directory: string;
@@ -74,15 +76,26 @@ class DirectoryRecovery {
     this.#keptIn = freeName(join(directory, `damaged-${time}`));
   }
 
-  run(): void {
+  async run(): Promise<void> {
     const catalog = this.#salvageCatalog();
-    const lastGroup = catalog.groups.at(-1)?.number ?? catalog.cutGroup;
+    const lastGroup = await this.#recoverJournal(catalog.groups.at(-1)?.number ?? catalog.cutGroup);
     const lost = new Set<string>();
     for (const name of catalog.collections) {
       if (!this.#recoverCollection(name, { lastGroup })) lost.add(name);
     }
     if (catalog.leftOut.length === 0 && lost.size === 0) return;
     this.#replaceCatalog(catalog, lost);
+  }
+
+  /** Returns the last group that is left of it. */
+  async #recoverJournal(after: number): Promise<number> {
+    const folder = join(this.#directory, JOURNAL);
+    const { lastGroup, leftOut } = await salvageJournal(folder, after);
+    if (leftOut === undefined) return lastGroup;
+    keepJournal(folder, join(this.#keptIn, JOURNAL));
+    this.#leftOut.push(`${JOURNAL}: ${leftOut}`);
+    await endJournal(folder, lastGroup);
+    return lastGroup;
   }
 
   result(): Recovery {
@@ -93,7 +106,7 @@ class DirectoryRecovery {
     return { keptIn: this.#keptIn, leftOut };
   }
 
-  #salvageCatalog(): SalvagedCatalog {
+  #salvageCatalog(): WholeCatalog {
     const file = join(this.#directory, CATALOG);
     const copy = this.#copyToWork(file);
     let salvaged: SalvagedCatalog;
@@ -102,29 +115,31 @@ class DirectoryRecovery {
     } catch (error) {
       if (error instanceof NewerFormatError) throw new StorageError(messageOf(error).replaceAll(copy, file));
       salvaged = {
-        ...{ cutGroup: 0, collections: [], isListWhole: false, apiKeys: [], groups: [] },
-        leftOut: [`all of it, with the journal and the API keys: ${messageOf(error)}`],
+        ...{ cutGroup: undefined, collections: [], isListWhole: false, apiKeys: [], groups: [] },
+        leftOut: [`all of it, with the API keys: ${messageOf(error)}`],
       };
     }
     const { leftOut } = salvaged;
     if (leftOut.length > 0) this.#keep(file);
     for (const what of leftOut) this.#leftOut.push(`${CATALOG}: ${what}`);
-    return salvaged.isListWhole ? salvaged : this.#completed(salvaged);
+    return this.#completed(salvaged);
   }
 
-  /** With the collections whose files say that they belong to this directory, and a number behind all of theirs. */
-  #completed(catalog: SalvagedCatalog): SalvagedCatalog {
+  /** With the collections whose files say that they belong to this directory, and a number behind all that was cut. */
+  #completed(catalog: SalvagedCatalog): WholeCatalog {
     const names = new Set(catalog.collections);
-    let cutGroup = catalog.cutGroup;
+    let newest = 0;
     const folder = join(this.#directory, COLLECTIONS_FOLDER);
-    for (const file of existsSync(folder) ? readdirSync(folder) : []) {
+    const isWhole = catalog.isListWhole && catalog.cutGroup !== undefined;
+    for (const file of !isWhole && existsSync(folder) ? readdirSync(folder) : []) {
       if (!file.endsWith(".db")) continue;
       const meta = this.#metaOf(join(folder, file));
       if (meta === undefined || collectionPath(this.#directory, meta.name) !== join(folder, file)) continue;
       names.add(meta.name);
-      // Without groups, numbers have to go on behind what collections have seen.
-      if (catalog.groups.length === 0) cutGroup = Math.max(cutGroup, meta.journalPosition);
+      newest = Math.max(newest, meta.journalPosition);
     }
+    // Without a journal, numbers have to go on behind what collections have seen.
+    const cutGroup = catalog.cutGroup ?? startOfJournal(join(this.#directory, JOURNAL)) ?? newest;
     return { ...catalog, cutGroup, collections: [...names] };
   }
 
@@ -200,17 +215,17 @@ class DirectoryRecovery {
     replaceFile(file, made);
   }
 
-  #replaceCatalog(catalog: SalvagedCatalog, lost: ReadonlySet<string>): void {
+  #replaceCatalog(catalog: WholeCatalog, lost: ReadonlySet<string>): void {
     const file = join(this.#directory, CATALOG);
     if (catalog.leftOut.length === 0) this.#keep(file);
     const folder = join(this.#work, "made");
     mkdirSync(folder);
-    const target = new Catalog({ directory: folder, durability: "always" });
+    const target = new Catalog({ directory: folder });
     target.cutJournal(catalog.cutGroup);
     target.addCollections(catalog.collections.filter((name) => !lost.has(name)));
     for (const key of catalog.apiKeys) target.putApiKey(key);
-    for (const { number, body } of catalog.groups) target.commitGroup(number, body);
     target.close();
+    if (catalog.groups.length > 0) putOldJournal(join(folder, CATALOG), catalog.groups);
     replaceFile(file, join(folder, CATALOG));
   }
 
@@ -252,10 +267,17 @@ function replaceFile(file: string, made: string): void {
   syncFolder(dirname(file));
 }
 
-function syncFile(file: string): void {
-  const handle = openSync(file, "r+");
-  fsyncSync(handle);
-  closeSync(handle);
+/** Makes a catalog one of format 1, with its journal. */
+function putOldJournal(file: string, groups: SalvagedCatalog["groups"]): void {
+  using database = new Database(file);
+  database.transaction(() => {
+    database.run(
+      "CREATE TABLE journal (number INTEGER PRIMARY KEY, is_packed INTEGER, checksum INTEGER, body BLOB) STRICT",
+    );
+    const insert = database.query("INSERT INTO journal VALUES (?, 0, ?, ?)");
+    for (const { number, body } of groups) insert.run(number, checksumOf(`${number}:0`, body), body);
+    database.run("PRAGMA user_version = 1");
+  })();
 }
 
 function removeFiles(file: string): void {

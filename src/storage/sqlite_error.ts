@@ -1,5 +1,5 @@
 /**
- * SQLite's errors in words for an operator: which file, what is wrong, what to do.
+ * SQLite's and the system's errors in words for an operator: which file, what is wrong, what to do.
  */
 import { StorageError } from "./storage.ts";
 
@@ -9,6 +9,11 @@ export const ADVICE = "Restore it from a backup, or start with --recover to leav
 /** What to say of an error code; codes are matched by their beginning, since SQLite refines them. */
 const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["SQLITE_FULL", "the disk is full. Make room; writes are taken again by themselves"],
+  ["ENOSPC", "the disk is full. Make room; writes are taken again by themselves"],
+  ["EDQUOT", "the disk's quota is used up. Make room; writes are taken again by themselves"],
+  ["EROFS", "it cannot be written to. Check how the disk is mounted"],
+  ["EACCES", "access is denied. Check its permissions and owner"],
+  ["EIO", "the disk failed to read or write it. Check the disk and the system's log"],
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],
   ["SQLITE_CANTOPEN", "it cannot be opened. Check that it exists, and its folder's permissions"],
   ["SQLITE_PERM", "access is denied. Check its permissions and owner"],

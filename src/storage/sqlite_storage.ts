@@ -1,21 +1,30 @@
 /**
- * The storage on SQLite: the main thread's side, which passes calls on to two worker threads, and reads single chunks.
+ * The storage on SQLite, with its journal in files beside it: the main thread's side, which passes calls on to two
+ * worker threads, writes the journal, and reads single chunks.
  *
- *     DIR/catalog.db             API keys, the list of collections, the journal         thread `catalog`
+ *     DIR/catalog.db             API keys, the list of collections                      thread `catalog`
  *     DIR/collections/NAME.db    a database a collection                                thread `collections`
+ *     DIR/journal/…              see journal_segment.ts                                 main thread
  *     DIR/server.pid             the process that holds the directory
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
+import { problemsOfCollection } from "./collection_check.ts";
 import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { COLLECTIONS_FOLDER } from "./file_name.ts";
+import { bytesInFolder, sumOfSizes } from "./file_size.ts";
 import { makeFolder } from "./folder.ts";
+import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
   type CheckpointPortion,
   type CollectionCounts,
+  type CommitObserver,
   type Durability,
+  type JournalGroup,
   type LoadedPortion,
   type Snapshot,
   type Storage,
@@ -24,15 +33,19 @@ import {
 } from "./storage.ts";
 import { WorkerLink } from "./worker_link.ts";
 
-export type SqliteStorageOptions = { readonly directory: string; readonly durability: Durability };
+export type SqliteStorageOptions = {
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly observer?: CommitObserver;
+};
 
 type Links = { readonly catalog: WorkerLink<Catalog>; readonly collections: WorkerLink<CollectionFiles> };
 
 export class SqliteStorage implements Storage {
   readonly hasJournal: boolean;
-  readonly lastGroup: number;
 
   readonly #directory: string;
+  readonly #observer: CommitObserver | undefined;
   readonly #links: Links;
   readonly #contents: CatalogContents;
   /** The collections that the catalog lists, and those that have a file and are to be listed. */
@@ -41,23 +54,32 @@ export class SqliteStorage implements Storage {
   #isLoading = false;
   /** The collection whose checkpoint was begun. */
   #saving: { name: string; isNew: boolean } | undefined;
-  /** Memory of groups that the catalog's thread has been given. */
-  readonly #shared: SharedArrayBuffer[] = [];
-  #nextShared = 0;
+  readonly #journal: JournalFiles;
+  /** The newest group that was read from the catalog, and what is left in the files. */
+  #lastRead = 0;
+  #groups: AsyncGenerator<readonly JournalGroup[], void> | undefined;
+  #isOldFormat: boolean;
   readonly #chunks: ChunkReader;
 
-  private constructor(
-    { directory, durability }: SqliteStorageOptions,
-    links: Links,
-    contents: CatalogContents,
-  ) {
+  private constructor(options: SqliteStorageOptions, links: Links, contents: CatalogContents) {
+    const { directory, durability, observer } = options;
     this.#directory = directory;
+    this.#observer = observer;
     this.#links = links;
+    this.#journal = new JournalFiles(options);
     this.#contents = contents;
     this.#listed = new Set(contents.collections);
     this.#chunks = new ChunkReader((name) => collectionPath(directory, name));
     this.hasJournal = durability !== "interval";
-    this.lastGroup = contents.lastGroup;
+    this.#isOldFormat = contents.isOldFormat;
+  }
+
+  get lastGroup(): number {
+    return this.#journal.lastGroup;
+  }
+
+  get durableGroup(): number {
+    return this.#journal.durableGroup;
   }
 
   /**
@@ -75,7 +97,7 @@ export class SqliteStorage implements Storage {
     }
     // Both threads start at once, which takes as long as loading a million records; the second one waits for the lock.
     const [catalogWorker, collectionsWorker] = [startWorker(), startWorker()];
-    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", ...options }).catch(
+    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", directory }).catch(
       (error) => {
         collectionsWorker.terminate();
         throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
@@ -85,7 +107,7 @@ export class SqliteStorage implements Storage {
       const contents = await catalog.call("contents");
       const collections = await WorkerLink.open<CollectionFiles>(collectionsWorker, {
         role: "collections",
-        ...options,
+        directory,
       });
       removeSnapshots(directory);
       writeFileSync(join(directory, PID_FILE), `${process.pid}\n`, { mode: 0o600 });
@@ -122,34 +144,41 @@ export class SqliteStorage implements Storage {
     return this.#chunks.read(collection, id);
   }
 
-  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]> {
-    return this.#links.catalog.call("journalGroups", after);
+  /** Those of format 1 first. */
+  async nextGroups(): Promise<readonly JournalGroup[]> {
+    if (this.#groups === undefined) {
+      const groups = await this.#links.catalog.call("journalGroups", this.#lastRead);
+      this.#lastRead = groups.at(-1)?.number ?? this.#contents.lastGroup;
+      if (groups.length > 0) return groups;
+      this.#groups = this.#journal.groups(this.#lastRead);
+    }
+    const { value } = await this.#groups.next();
+    return value ?? [];
   }
 
-  /**
-   * Shared memory goes to the other thread once and is known there by its place from then on: each time it is sent,
-   * that thread's garbage collector counts it as new.
-   */
-  commitGroup(number: number, body: Uint8Array): Promise<void> {
-    const { catalog } = this.#links;
-    const { buffer, byteOffset, length } = body;
-    if (!(buffer instanceof SharedArrayBuffer)) return catalog.call("commitGroup", number, body);
-    let place = this.#shared.indexOf(buffer);
-    if (place < 0) {
-      place = this.#nextShared++ % SHARED_MAX;
-      this.#shared[place] = buffer;
-      // What keeps the thread from taking it keeps it from the commit behind it, whose caller is told.
-      catalog.call("share", place, buffer).catch(() => {});
-    }
-    return catalog.call("commitShared", number, { place, start: byteOffset, length });
+  commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined {
+    const observer = this.#observer;
+    observer?.commitBegan();
+    const written = this.#writeGroup(number, bytes, length);
+    if (written !== undefined) return written.then(() => observer?.commitEnded());
+    observer?.commitEnded();
+    return undefined;
+  }
+
+  #writeGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined {
+    if (!this.#isOldFormat) return this.#journal.write(number, bytes, length);
+    return this.#links.catalog.call("raiseFormat").then(() => {
+      this.#isOldFormat = false;
+      return this.#journal.write(number, bytes, length);
+    });
+  }
+
+  beginSegment(): void {
+    this.#journal.beginSegment();
   }
 
   syncJournal(): Promise<void> {
-    return this.#links.catalog.call("syncJournal");
-  }
-
-  durableGroup(): Promise<number> {
-    return this.#links.catalog.call("durableGroup");
+    return this.#journal.sync();
   }
 
   /** New files are listed first: what is neither listed nor in the journal would be lost. */
@@ -164,7 +193,9 @@ export class SqliteStorage implements Storage {
         this.#listed.add(name);
       }
     }
+    // Noted before anything is dropped: what is missing without a note is damage.
     while (await catalog.call("cutJournal", upTo)) {}
+    await this.#journal.cut(upTo);
   }
 
   async beginCheckpoint(name: string, { isNew }: { isNew: boolean }): Promise<void> {
@@ -202,39 +233,77 @@ export class SqliteStorage implements Storage {
     if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
   }
 
-  async snapshot(): Promise<Snapshot> {
+  /** What is wrong with the files by themselves: one list a file, the catalog's first. Before anything is written. */
+  async *problems(): AsyncGenerator<readonly string[]> {
+    yield await this.#links.catalog.call("problems");
+    for (const name of this.#contents.collections) {
+      yield problemsOfCollection({ name, file: collectionPath(this.#directory, name) });
+    }
+  }
+
+  /** How many lists `problems` yields. */
+  get fileCount(): number {
+    return 1 + this.#contents.collections.length;
+  }
+
+  async snapshot(committed: () => Promise<void>): Promise<Snapshot> {
     const { catalog, collections } = this.#links;
+    await this.#ensureRoomForCopy();
     const folder = mkdtempSync(join(this.#directory, SNAPSHOT_PREFIX));
-    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
     try {
       for (const name of this.#listed) await collections.call("copyTo", name, folder);
-      // Last: its journal is what makes all collections those of one moment.
-      await catalog.call("copyTo", join(folder, "catalog.db"));
+      // In one turn, so that API keys are those of the moment that the journal is copied up to.
+      const catalogCopied = catalog.call("copyTo", join(folder, CATALOG_FILE));
+      const written = committed().then(() => this.#journal.extent());
+      await Promise.allSettled([catalogCopied, written]);
+      await catalogCopied;
+      // Last: a journal that holds all that the collections hold makes them those of one moment.
+      await this.#journal.copyTo(folder, await written);
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
-      remove();
+      await remove();
       throw error;
     }
   }
 
-  /** How much room its files take: collections, and the journal with the rest of the catalog. */
+  /** A disk that a copy has filled would take no more writes. */
+  async #ensureRoomForCopy(): Promise<void> {
+    const { dataBytes, journalBytes } = await this.diskBytes();
+    const { bavail, bsize } = await statfs(this.#directory);
+    const [needed, free] = [dataBytes + journalBytes, bavail * bsize];
+    if (free >= needed) return;
+    throw new StorageError(
+      `${this.#directory} has ${free} bytes free, and the copy that a backup is made of may need ${needed}. Make room`,
+    );
+  }
+
+  /**
+   * How much room its files take: collections, and the journal with the catalog.
+   *
+   * Not by the threads, which may be busy for seconds with one collection.
+   */
   async diskBytes(): Promise<{ dataBytes: number; journalBytes: number }> {
-    const { catalog, collections } = this.#links;
-    const [journalBytes, dataBytes] = await Promise.all([
-      catalog.call("diskBytes"),
-      collections.call("diskBytes"),
+    const [catalogBytes, journalBytes, dataBytes] = await Promise.all([
+      sumOfSizes([CATALOG_FILE, `${CATALOG_FILE}-wal`].map((name) => join(this.#directory, name))),
+      this.#journal.bytes(),
+      bytesInFolder(join(this.#directory, COLLECTIONS_FOLDER)),
     ]);
-    return { dataBytes, journalBytes };
+    return { dataBytes, journalBytes: journalBytes + catalogBytes };
   }
 
   async close(): Promise<void> {
     const { catalog, collections } = this.#links;
     this.#chunks.close();
-    await collections.call("close");
-    // While the directory is still held: afterwards it may be another server's file.
-    rmSync(join(this.#directory, PID_FILE), { force: true });
-    await catalog.call("close");
-    await this.abandon();
+    try {
+      await this.#journal.close();
+      await collections.call("close");
+      // While the directory is still held: afterwards it may be another server's file.
+      rmSync(join(this.#directory, PID_FILE), { force: true });
+      await catalog.call("close");
+    } finally {
+      await this.abandon();
+    }
   }
 
   /** Stops using the directory without changing what it holds; it stays held until the process ends. */
@@ -242,6 +311,7 @@ export class SqliteStorage implements Storage {
     this.#chunks.close();
     // The number of a process that is gone misleads.
     rmSync(join(this.#directory, PID_FILE), { force: true });
+    void this.#journal.abandon();
     this.#links.collections.leave();
     this.#links.catalog.leave();
   }
@@ -252,12 +322,12 @@ export class SqliteStorage implements Storage {
    */
   async abandon(): Promise<void> {
     this.#chunks.close();
+    await this.#journal.abandon();
     await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);
   }
 }
 
-/** The journal uses two at a time, and others after it has grown. */
-const SHARED_MAX = 4;
+const CATALOG_FILE = "catalog.db";
 const PID_FILE = "server.pid";
 const SNAPSHOT_PREFIX = "snapshot-";
 

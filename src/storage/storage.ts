@@ -83,6 +83,16 @@ export type LoadedCollection = {
   readonly file: string;
 };
 
+export type JournalGroup = {
+  readonly number: number;
+  readonly body: Uint8Array;
+  /** Whether it is of format 1, which knew nothing of what was named in other groups. */
+  readonly isAlone?: boolean;
+};
+
+/** What a group's buffer leaves free before its body. */
+export const GROUP_HEAD_BYTES = 28;
+
 export interface Storage extends ApiKeyStorage {
   /** Whether write commands are to be journaled; without, checkpoints alone keep data. */
   readonly hasJournal: boolean;
@@ -105,23 +115,34 @@ export interface Storage extends ApiKeyStorage {
    */
   readChunk(collection: string, id: number): Uint8Array;
 
-  /** Groups of the journal after number `after`, in order; an empty list at the end. */
-  journalGroups(after: number): Promise<readonly { readonly number: number; readonly body: Uint8Array }[]>;
-  /** The number of the newest group ever written. */
+  /**
+   * What the journal has beyond the last checkpoint of all collections: groups in order, an empty list at the end. Their
+   * bodies hold until it is called again.
+   *
+   * @throws StorageError that names the damaged file
+   */
+  nextGroups(): Promise<readonly JournalGroup[]>;
+  /** The number of the newest group that was written, as soon as all were read. */
   readonly lastGroup: number;
+  /** Up to which group all is known to be on the disk. */
+  readonly durableGroup: number;
 
   /**
-   * Writes a group; numbers ascend. Resolves when it is as durable as the mode promises; the body, which may be shared
-   * memory, stays as it is until then.
+   * Writes a group, the one after the last; its body lies in `bytes` from GROUP_HEAD_BYTES up to `length`, and what is
+   * before it is the storage's. It is as durable as the mode promises when the promise resolves, or at once where there
+   * is none; until then `bytes` stays as it is.
    *
-   * @throws StorageError when the disk did not take it; the same group may be tried again.
+   * @throws StorageError, at once or later, when the disk did not take it; the same group may be tried again
    */
-  commitGroup(number: number, body: Uint8Array): Promise<void>;
+  commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined;
+  /** What is committed from here on can be kept when what was committed before is cut off. */
+  beginSegment(): void;
   /** Resolves when all groups that were committed before are on the disk, whatever the mode. @throws StorageError */
   syncJournal(): Promise<void>;
-  /** The newest group that is on the disk, with all before it: no power cut takes it back. */
-  durableGroup(): Promise<number>;
-  /** Ends a checkpoint of all collections: forgets the groups up to and including a number. */
+  /**
+   * Ends a checkpoint of all collections: forgets the groups up to and including a number, the last one before a
+   * segment began, or the last of all. Not while groups are still to be read.
+   */
   cutJournal(upTo: number): Promise<void>;
 
   /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */
@@ -137,16 +158,25 @@ export interface Storage extends ApiKeyStorage {
   dropCollection(name: string): Promise<void>;
 
   /**
-   * Copies all that is stored into a folder of its own, as of one moment. No checkpoint may be under way or begin;
-   * commits go on, and wait only while the journal is copied.
+   * Copies all that is stored into a folder of its own, as of one moment. Commits and checkpoints go on, but the journal
+   * must not be cut.
+   *
+   * @param committed called when collections are copied: resolves when all that they may hold is in the journal too.
+   * @throws StorageError also when there is no room for the copy
    */
-  snapshot(): Promise<Snapshot>;
+  snapshot(committed: () => Promise<void>): Promise<Snapshot>;
 
   close(): Promise<void>;
 }
 
+/** Told of each group's commit; they never overlap. One that failed is tried again, and begins again. */
+export interface CommitObserver {
+  commitBegan(): void;
+  commitEnded(): void;
+}
+
 /** A copy of a data directory; whoever has it removes it. */
-export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): void };
+export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove(): Promise<void> };
 
 /** What is wrong with the disk or with what is on it, in words for an operator: the file, the problem, what to do. */
 export class StorageError extends Error {

@@ -1,7 +1,7 @@
 /**
  * A thread of the storage: answers calls of the main thread with what SQLite says, one after another.
  *
- * There are two of them, so that the journal's commits never wait for a checkpoint's: `catalog` and `collections`.
+ * There are two of them, so that a change of API keys never waits for a checkpoint: `catalog` and `collections`.
  */
 import { Catalog } from "./catalog.ts";
 import { CollectionFiles } from "./collection_files.ts";
@@ -27,9 +27,8 @@ self.onmessage = ({ data: { id, method, args } }: MessageEvent<Call>) => {
 
 function perform(method: string, args: readonly unknown[]): unknown {
   if (method === "open") {
-    const { role, directory, durability } = args[0] as Role;
-    service =
-      role === "catalog" ? new Catalog({ directory, durability }) : new CollectionFiles({ directory });
+    const { role, directory } = args[0] as Role;
+    service = role === "catalog" ? new Catalog({ directory }) : new CollectionFiles({ directory });
     return undefined;
   }
   // The main thread's side is typed, so the method is one of the service's.

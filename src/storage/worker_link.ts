@@ -1,13 +1,12 @@
 /**
  * Calls from the main thread to a worker: typed by the object that answers there, answered in order.
  */
-import { type Durability, StorageError } from "./storage.ts";
+import { StorageError } from "./storage.ts";
 
 /** What the first call says. */
 export type Role = {
   readonly role: "catalog" | "collections";
   readonly directory: string;
-  readonly durability: Durability;
 };
 
 export type Call = { readonly id: number; readonly method: string; readonly args: readonly unknown[] };

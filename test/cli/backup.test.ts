@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { readBackup } from "../../src/storage/backup_file.ts";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { type Outcome, runProgram } from "../support/program.ts";
@@ -11,6 +11,10 @@ const save = (server: ServerProcess, file: string, key = SECRET_KEY): Promise<Ou
 
 const restore = (file: string, data: string): Promise<Outcome> =>
   runProgram(["restore", "--in", file, "--data", data]);
+
+function changed(backup: Buffer, from: string, to: string): Buffer {
+  return Buffer.from(backup.toString("latin1").replace(from, to), "latin1");
+}
 
 describe("backup and restore", () => {
   test.each([...DURABILITIES])(
@@ -113,7 +117,106 @@ describe("backup and restore", () => {
   });
 });
 
+describe("a backup that is interrupted", () => {
+  test("leaves no file, and no copy with the server", async () => {
+    using folder = new TemporaryFolder();
+    const file = folder.join("all.backup");
+    const data = folder.join("data");
+    await using server = await ServerProcess.start({ args: ["--data", data] });
+    await using client = await server.connect();
+    const text = Array.from({ length: 2000 }, (_, at) => Bun.hash(String(at)).toString(36)).join("");
+    for (let ts = 0; ts < 200; ts++) {
+      await client.request("ins", [{ ts, doc: "d", col: "c", data: `${Bun.hash(String(ts))}${text}` }]);
+    }
+    using network = new CutNetwork(server.port, 200_000);
+    const outcome = await runProgram([
+      "backup",
+      "--out",
+      file,
+      "--url",
+      network.url,
+      "--api-key",
+      SECRET_KEY,
+    ]);
+    expect(outcome).toMatchObject({
+      exitCode: 1,
+      stdout: "",
+      stderr: expect.stringContaining("broke before the backup's end"),
+    });
+    expect(readdirSync(folder.path)).toEqual(["data"]);
+    await server.waitForOutput(/Backup given up by its client/);
+    expect(readdirSync(data).filter((name) => name.startsWith("snapshot"))).toEqual([]);
+    expect(await save(server, file)).toMatchObject({ exitCode: 0 });
+  }, 20_000);
+
+  test("is so when its file cannot be written, which is noticed at once", async () => {
+    using folder = new TemporaryFolder();
+    await using server = await ServerProcess.start({ args: ["--data", folder.join("data")] });
+    const { exitCode, stderr } = await save(server, folder.join("none", "x"));
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^fluxiondb: .*none\/x.partial: ENOENT/);
+    expect(server.output).not.toContain("Backup");
+  });
+});
+
+/** A way to a server that breaks when so many bytes have come back. */
+class CutNetwork implements Disposable {
+  readonly #listener: Bun.TCPSocketListener<{ to?: Bun.Socket }>;
+
+  constructor(port: number, bytesMax: number) {
+    this.#listener = Bun.listen<{ to?: Bun.Socket }>({
+      hostname: "127.0.0.1",
+      port: 0,
+      data: {},
+      socket: {
+        async open(near) {
+          let left = bytesMax;
+          const data = (_far: Bun.Socket, bytes: Buffer): void => {
+            near.write(bytes.subarray(0, left));
+            left -= bytes.length;
+            if (left > 0) return;
+            near.terminate();
+            near.data.to?.terminate();
+          };
+          near.pause();
+          near.data = { to: await Bun.connect({ hostname: "127.0.0.1", port, socket: { data } }) };
+          near.resume();
+        },
+        data(near, bytes) {
+          near.data.to?.write(bytes);
+        },
+        close(near) {
+          near.data.to?.terminate();
+        },
+      },
+    });
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.#listener.port}`;
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.stop(true);
+  }
+}
+
 describe("restore", () => {
+  test("fills an empty directory that is there, and no other", async () => {
+    using folder = new TemporaryFolder();
+    const file = folder.join("all.backup");
+    await using server = await ServerProcess.start({ args: ["--data", folder.join("data")] });
+    await save(server, file);
+    mkdirSync(folder.join("empty"), { mode: 0o750 });
+    expect(await restore(file, folder.join("empty"))).toMatchObject({ exitCode: 0 });
+    // Its owner and mode are somebody's decision.
+    expect(statSync(folder.join("empty")).mode & 0o777).toBe(0o750);
+    expect(readdirSync(folder.join("empty"))).not.toContain("restoring");
+    const before = readdirSync(folder.join("empty"));
+    expect(await restore(file, folder.join("empty"))).toMatchObject({ exitCode: 1 });
+    expect(readdirSync(folder.join("empty"))).toEqual(before);
+  });
+
   test("refuses what is damaged, and a directory that is in use", async () => {
     using folder = new TemporaryFolder();
     const file = folder.join("all.backup");
@@ -134,11 +237,11 @@ describe("restore", () => {
       [Buffer.alloc(0), "its end is missing"],
       [Buffer.from("hello\n"), "it is none"],
       [inTheMiddle, "is not as it was when it was saved"],
-      [
-        Buffer.from(whole.toString("latin1").replace("catalog.db", "../log.db"), "latin1"),
-        "is no file of a backup",
-      ],
-      [Buffer.from(whole.toString("latin1").replace('"version":1', '"version":9'), "latin1"), "has format 9"],
+      [changed(whole, "catalog.db", "../log.db"), "is no file of a backup"],
+      [changed(whole, '"version":2', '"version":9'), "has format 9"],
+      [changed(whole, '"takenAt":"2', '"takenAt":"1'), "it is not as it was when it was saved"],
+      [changed(whole, '"version":2', '"version":1'), "it is not as it was when it was saved"],
+      [changed(whole, "collections/c.db", "collections/b.db"), "it is not as it was when it was saved"],
     ] as const) {
       writeFileSync(broken, bytes);
       const outcome = await restore(broken, target);
@@ -150,5 +253,9 @@ describe("restore", () => {
       stderr: expect.stringContaining("holds something"),
     });
     expect((await readBackup(Bun.file(file).stream())).files).toBe(2);
+    // One from before the journal was in files.
+    const older = changed(whole, '"version":2', '"version":1').toString("latin1");
+    writeFileSync(broken, Buffer.from(older.replace(/,"sha256":"\w+"\}\n$/, "}\n"), "latin1"));
+    expect((await readBackup(Bun.file(broken).stream())).files).toBe(2);
   }, 20_000);
 });

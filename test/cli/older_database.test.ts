@@ -1,6 +1,9 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { runProgram } from "../support/program.ts";
+import { ServerProcess } from "../support/server_process.ts";
+import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { CommandWorld } from "./command_world.ts";
 
 type Row = readonly (string | number | bigint | null | Uint8Array)[];
@@ -95,12 +98,79 @@ test("what is wrong in it is told, and nothing is sent, or it is left out", asyn
   const other = new Database(world.folder.join("other.db"), { create: true });
   other.run("CREATE TABLE records (collection, doc)");
   other.close();
+  const empty = new Database(world.folder.join("empty.db"), { create: true });
+  empty.run("CREATE TABLE t (a)");
+  empty.close();
   for (const [name, message] of [
     ["none", "There is no file"],
     ["text", "cannot be read"],
     ["other.db", "is no fluxion.db: the table records has no column ts"],
+    ["empty.db", "has neither a table records nor one key_values"],
   ] as const) {
     const outcome = await world.run(["import", "--from-fluxiondb", world.folder.join(name)]);
     expect(outcome).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(message) });
   }
+});
+
+test("a table that is missing holds nothing, and what is there twice counts once", async () => {
+  await using world = await CommandWorld.open();
+  const file = world.folder.join("fluxion.db");
+  const database = new Database(file, { create: true });
+  database.run("CREATE TABLE records (collection, doc, ts, data)");
+  const rows: readonly Row[] = [
+    ["c", "d", 5, "a"],
+    ["c", "d", "5", "a"],
+    ["c", "d", 1.9, "cut"],
+    ["c", "d", "9223372036854775807", "last"],
+    ["c", "d", 7, "nul\u0000and \u2028"],
+  ];
+  for (const row of rows) database.run("INSERT INTO records VALUES (?, ?, ?, ?)", row as never);
+  database.close();
+  const { exitCode, stdout, stderr } = await world.run(["import", "--from-fluxiondb", file]);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: "Records at the same document and time as another, which are one record here: 1\n",
+  });
+  expect(JSON.parse(stdout)).toMatchObject({
+    collections: [{ collection: "c", documents: 1, records: 4, keyValues: 0 }],
+    apiKeys: { keys: 0 },
+  });
+  expect(await world.output("history c d")).toContain('"data": "nul\\u0000and \u2028"');
+  expect(await world.output("history c d")).toContain('"ts": 9223372036854775807');
+});
+
+test("a file that a killed server has left is not changed, nor its WAL", async () => {
+  await using world = await CommandWorld.open();
+  const [running, left] = [world.folder.join("running.db"), world.folder.join("fluxion.db")];
+  using database = makeOlder(running, GOOD, { close: false });
+  expect(database.filename).toBe(running);
+  for (const suffix of ["", "-wal"]) copyFileSync(running + suffix, left + suffix);
+  const before = ["", "-wal"].map((suffix) => readFileSync(left + suffix));
+  expect(before[1]?.length).toBeGreaterThan(0);
+  expect(JSON.parse(await world.output(["import", "--from-fluxiondb", left]))).toMatchObject(SUMMARY);
+  expect(["", "-wal"].map((suffix) => readFileSync(left + suffix))).toEqual(before);
+});
+
+test("a server does not start empty where an older one has its data, and says how to take that over", async () => {
+  using folder = new TemporaryFolder();
+  const file = folder.join("fluxion.db");
+  makeOlder(file, GOOD);
+  const before = readFileSync(file);
+  writeFileSync(folder.join("master.key"), "the old master key\n");
+  const refused = await runProgram(["serve", "--port", "0", "--data", folder.path]);
+  expect(refused.exitCode).toBe(1);
+  const [command = ""] = /import --from-fluxiondb \S+ --data \S+/.exec(refused.stderr) ?? [];
+  expect(readdirSync(folder.path).sort()).toEqual(["fluxion.db", "master.key"]);
+  const key = ["--api-key-file", folder.join("master.key")];
+  const taken = await runProgram([...command.split(" "), ...key]);
+  expect(taken.exitCode).toBe(0);
+  expect(JSON.parse(taken.stdout)).toMatchObject(SUMMARY);
+  expect(readFileSync(file)).toEqual(before);
+  const args = ["--data", folder.path, "--secret-key-file", folder.join("master.key")];
+  await using server = await ServerProcess.start({ args, env: { FLUXIONDB_SECRET_KEY: "" } });
+  await using client = await server.connect({ key: "the old master key" });
+  expect(await client.request("gval", { col: "c", key: "k" })).toMatchObject({ value: "v" });
+  expect(await client.request("keys", { action: "list" })).toMatchObject({
+    keys: expect.arrayContaining([{ key: "pump", scope: "read_write", deletable: true }]),
+  });
 });

@@ -2,7 +2,7 @@
  * kill -9 at random moments under load, in each durability mode. `npm run soak` does the same until told to stop.
  */
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -22,7 +22,7 @@ test.each([...DURABILITIES])(
   120_000,
 );
 
-test("a journal whose last rows were cut off starts with all groups before them, each whole", async () => {
+test("a journal whose end was cut off starts with all groups before them, each whole", async () => {
   using folder = new TemporaryFolder();
   const data = folder.join("data");
   const args = ["--data", data, "--flush-interval", "1000"];
@@ -41,11 +41,12 @@ test("a journal whose last rows were cut off starts with all groups before them,
     }
     await server.kill("SIGKILL");
   }
-  const wal = `${data}/catalog.db-wal`;
-  const whole = readFileSync(wal);
+  const [name] = readdirSync(`${data}/journal`) as [string];
+  const segment = `${data}/journal/${name}`;
+  const whole = readFileSync(segment);
   const seen = new Set<number>();
   for (let size = whole.length; size >= 0; size -= Math.ceil(whole.length / 9)) {
-    writeFileSync(wal, whole.subarray(0, size));
+    writeFileSync(segment, whole.subarray(0, size));
     await using server = await ServerProcess.start({ args });
     await using client = await server.connect();
     const { records } = (await client.request("qdoc", { col: "c", doc: "d", from: 0, to: 1e9 })) as {

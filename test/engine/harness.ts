@@ -26,9 +26,14 @@ export const IN_PIECES = { portionMs: 0, unitsALook: 0 };
 const batch = new InsertBatch();
 
 /** An answer that did not need several turns. */
-function textOf(answer: Answer): string {
-  if (typeof answer !== "string") throw new Error("The answer is still to come");
-  return answer;
+export function textOf(answer: Answer): string {
+  if (answer instanceof Promise) throw new Error("The answer is still to come");
+  return typeof answer === "string" ? answer : answer.within("", "", "", "");
+}
+
+/** One that may take several turns; bytes are read at once, before another answer takes their place. */
+export async function textLater(answer: Answer): Promise<string> {
+  return textOf(answer instanceof Promise ? await answer : answer);
 }
 
 /** JSON with timestamps as text, since they may be beyond 2^53. */

@@ -8,7 +8,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
-import { AT_ONCE } from "./harness.ts";
+import { AT_ONCE, textOf } from "./harness.ts";
 
 const MIB = 2 ** 20;
 const batch = new InsertBatch();
@@ -40,7 +40,7 @@ function historyOf(
 ): { ts: number; data: string }[] {
   const range = { from: timestampFromBigInt(BigInt(from)), to: timestampFromBigInt(BigInt(to)) };
   const query = { col: "c", doc, limit: 0, reverse: false, where: "", filter: "", ...range };
-  return JSON.parse(database.history(query) as string);
+  return JSON.parse(textOf(database.history(query)));
 }
 
 test("in memory only, what does not fit is refused whole, and deleting makes room", () => {

@@ -24,9 +24,10 @@ test("the record after a time is the same, wherever it is looked for first", () 
       (times, asked, seed) => {
         const slabs = new SlabAllocator();
         const page = new Page(slabs, 128);
-        const source = Buffer.from(",{}");
+        const source = Buffer.from(',{"ts":1,"data":""}');
+        const view = new DataView(source.buffer, source.byteOffset, source.length);
         for (const each of times.sort((a, b) => (a < b ? -1 : 1))) {
-          page.append(slabs, { source, from: 0, to: source.length, ...timestampFromBigInt(each) });
+          page.append(slabs, { source, view, from: 0, to: source.length, ...timestampFromBigInt(each) });
         }
         const { high, low } = timestampFromBigInt(asked);
         const expected = times.filter((each) => each <= asked).length;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { ask, exchange, frameOf, KEYS, TestServer } from "./test_server.ts";
+import { StorageError } from "../../src/storage/storage.ts";
+import { ask, exchange, frameOf, KEYS, MASTER_KEY, TestServer } from "./test_server.ts";
 
 const get = (port: number | undefined, path: string, init: RequestInit = {}): Promise<Response> =>
   fetch(`http://127.0.0.1:${port}${path}`, init);
@@ -69,8 +70,8 @@ describe("a server that is still loading", () => {
 describe("/metrics", () => {
   test("needs an API key on the clients' port, and none on its own", async () => {
     await using server = new TestServer({ opsPort: 0 });
-    expect(await look(server.port, "/metrics")).toEqual([401, "Missing API key parameter\n"]);
-    expect(await look(server.port, "/metrics?api-key=nobody")).toEqual([401, "Unknown API key\n"]);
+    expect(await look(server.port, "/metrics")).toEqual([401, "Missing API key parameter"]);
+    expect(await look(server.port, "/metrics?api-key=nobody")).toEqual([401, "Unknown API key"]);
     const headers = { authorization: `Bearer ${KEYS.readonly}` };
     const response = await get(server.port, "/metrics", { headers });
     expect(response.status).toBe(200);
@@ -100,19 +101,40 @@ describe("/metrics", () => {
     expect(sampleOf(text, 'request_duration_seconds_bucket{type="qry",le="+Inf"}')).toBe(1);
     expect(sampleOf(text, "connections")).toBe(1);
     expect(sampleOf(text, "connections_total")).toBe(1);
-    expect(sampleOf(text, "connections_refused_total")).toBe(1);
+    expect(sampleOf(text, 'connections_refused_total{reason="api_key"}')).toBe(1);
     expect(sampleOf(text, 'build_info{version="1.2.3",commit="abc",durability="memory"}')).toBe(1);
     expect(sampleOf(text, "disk_data_bytes")).toBeUndefined();
     expect(text).not.toContain(KEYS.readonly);
   });
+});
 
-  test("is in the format that Prometheus reads", async () => {
-    await using server = new TestServer({ opsPort: 0 });
-    const [, text] = await look(server.opsPort, "/metrics");
-    const sample = /^fluxiondb_[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? -?[0-9.e+-]+$/;
-    const comment = /^# (HELP fluxiondb_[a-z_]+ .+|TYPE fluxiondb_[a-z_]+ (counter|gauge|histogram))$/;
-    for (const line of text.trimEnd().split("\n"))
-      expect(line).toMatch(line.startsWith("#") ? comment : sample);
-    expect(text.endsWith("\n")).toBe(true);
+describe("/backup", () => {
+  test("is refused while data is being loaded, whatever is there already", async () => {
+    const loaded = Promise.withResolvers<void>();
+    let asked = 0;
+    const backup = async () => {
+      asked++;
+      return "busy" as const;
+    };
+    await using server = new TestServer({ loaded: loaded.promise, backup });
+    const take = (method = "GET") =>
+      get(server.port, `/backup?api-key=${encodeURIComponent(MASTER_KEY)}`, { method });
+    const early = await take();
+    expect([early.status, await early.text()]).toEqual([503, "The server is loading its data\n"]);
+    expect(asked).toBe(0);
+    loaded.resolve();
+    await (await server.connect())[Symbol.asyncDispose]();
+    expect((await take("HEAD")).status).toBe(405);
+    expect(asked).toBe(0);
+    const late = await take();
+    expect([late.status, await late.text()]).toEqual([503, "Another backup is under way\n"]);
+  });
+
+  test("says what is wrong with the disk", async () => {
+    const backup = () => Promise.reject(new StorageError("no room"));
+    await using server = new TestServer({ backup });
+    const response = await get(server.port, `/backup?api-key=${encodeURIComponent(MASTER_KEY)}`);
+    expect([response.status, await response.text()]).toEqual([507, "no room\n"]);
+    expect(server.log.of("diskFailed")).toEqual([{ event: "diskFailed", reason: "no room" }]);
   });
 });

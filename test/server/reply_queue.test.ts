@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { DatabaseError } from "../../src/protocol/errors.ts";
+import { CommitGates } from "../../src/server/commit_gate.ts";
 import { ReplyQueue } from "../../src/server/reply_queue.ts";
 
 /** A queue whose replies are taken as soon as they are ready, as a connection does. */
@@ -7,7 +8,7 @@ function openQueue() {
   const sent: string[] = [];
   const queue: ReplyQueue = new ReplyQueue({
     onReady: () => takeReady(),
-    toDatabaseError: (error) => new DatabaseError("storage_failed", String(error)),
+    gates: new CommitGates((error) => new DatabaseError("storage_failed", String(error))),
   });
   const takeReady = (): void => {
     while (queue.isReady) sent.push(queue.shift());
@@ -105,4 +106,44 @@ test("clear() leaves nothing to be sent", async () => {
   written.resolve();
   await written.promise;
   expect({ sent, bytes: queue.bytes, length: queue.length }).toEqual({ sent: [], bytes: 0, length: 0 });
+});
+
+test("a queue that is never empty keeps the order, through any number of replies", async () => {
+  const { queue, sent } = openQueue();
+  const commits = Array.from({ length: 50 }, () => Promise.withResolvers<void>());
+  let next = 0;
+  for (const [index, { promise }] of commits.entries()) {
+    for (let count = 0; count < 100; count++) {
+      if (count % 7 === 0) queue.add(`{"id":${next++}}`);
+      else queue.addAfter(promise, String(next++), 10);
+    }
+    // One commit behind, so that something always waits.
+    commits[index - 1]?.resolve();
+    await commits[index - 1]?.promise;
+    expect(queue.length).toBeLessThanOrEqual(101);
+  }
+  commits.at(-1)?.resolve();
+  await commits.at(-1)?.promise;
+  expect(sent).toEqual(Array.from({ length: next }, (_, id) => `{"id":${id}}`));
+  expect({ bytes: queue.bytes, length: queue.length }).toEqual({ bytes: 0, length: 0 });
+});
+
+test("queues share a commit's gate, and each has its own replies and the commit's error", async () => {
+  const gates = new CommitGates((error) => new DatabaseError("storage_failed", String(error)));
+  const queues = ["a", "b"].map((name) => {
+    const queue: ReplyQueue = new ReplyQueue({
+      gates,
+      onReady: () => {
+        while (queue.isReady) sent.push(`${name} ${queue.shift()}`);
+      },
+    });
+    return queue;
+  });
+  const sent: string[] = [];
+  const written = Promise.withResolvers<void>();
+  for (const id of ["1", "2"]) for (const queue of queues) queue.addAfter(written.promise, id, 0);
+  written.reject("no");
+  await written.promise.catch(() => {});
+  const error = '"error":"no","code":"storage_failed"';
+  expect(sent).toEqual(["a", "b"].flatMap((name) => ["1", "2"].map((id) => `${name} {"id":${id},${error}}`)));
 });

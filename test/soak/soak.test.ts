@@ -38,10 +38,9 @@ describe.skipIf(SEED === undefined)("soak", () => {
   test(
     "storage: after any restarts, crashes and checkpoints the database is what the model is",
     async () => {
-      await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 40 }), runSteps), {
-        seed,
-        numRuns: 60,
-      });
+      const steps = fc.array(step, { minLength: 2, maxLength: 40 });
+      const durability = fc.constantFrom("everysec" as const, "always" as const);
+      await fc.assert(fc.asyncProperty(steps, durability, runSteps), { seed, numRuns: 60 });
     },
     TIMEOUT_MS,
   );

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import { textOf } from "../engine/harness.ts";
 import { World } from "./world.ts";
 
 const batch = new InsertBatch();
@@ -170,7 +171,7 @@ test.each<Damage>([
   [
     "a catalog that is older than a collection",
     (world) => edit(join(world.directory, "catalog.db"), "UPDATE meta SET last_group = 1"),
-    /a\.db is damaged: it has seen group 3, and the journal ends with 1: catalog\.db is older/,
+    /a\.db is damaged: it has seen group 3, and the journal ends with 1: catalog\.db or the journal is older/,
   ],
   [
     "a catalog cut in half",
@@ -224,8 +225,8 @@ test.each([
       }
     };
     expect(codeOf(() => database.latest({ ...question, col: "a", doc: damaged }))).toEqual(failure);
-    expect(database.latest({ ...question, col: "a", doc: whole })).toContain(`"${whole}":{"ts":`);
-    expect(database.latest({ ...question, col: "b", doc: "" })).toContain('"d1":{"ts":109');
+    expect(textOf(database.latest({ ...question, col: "a", doc: whole }))).toContain(`"${whole}":{"ts":`);
+    expect(textOf(database.latest({ ...question, col: "b", doc: "" }))).toContain('"d1":{"ts":109');
 
     // A batch that would have to change it is refused whole.
     batch.clear();
@@ -233,10 +234,10 @@ test.each([
       batch.add({ col: "a", doc, ts: timestampFromBigInt(1000n), data: "late" });
     }
     expect(codeOf(() => database.insert(batch))).toEqual(failure);
-    expect(database.latest({ ...question, col: "a", doc: whole })).not.toContain("late");
+    expect(textOf(database.latest({ ...question, col: "a", doc: whole }))).not.toContain("late");
     // It can be deleted whole.
     await database.deleteDocument({ col: "a", doc: damaged });
-    expect(database.latest({ ...question, col: "a", doc: "" })).toStartWith(`{"${whole}":`);
+    expect(textOf(database.latest({ ...question, col: "a", doc: "" }))).toStartWith(`{"${whole}":`);
   },
 );
 
@@ -265,16 +266,6 @@ test("a collection that is missing in the list is noticed", async () => {
   await expect(world.open()).rejects.toThrow("it should list 2 collections, and lists 1");
 });
 
-test("a group that is missing in the journal is noticed, at its beginning and inside", async () => {
-  for (const number of [1, 2]) {
-    await using world = await World.open();
-    for (let group = 0; group < 3; group++) await insert(world.database, "a", group * 10);
-    await world.crash();
-    edit(join(world.directory, "catalog.db"), `DELETE FROM journal WHERE number = ${number}`);
-    await expect(world.open()).rejects.toThrow(`group ${number} of the journal is missing`);
-  }
-});
-
 test("files swapped between collections are noticed", async () => {
   await using world = await savedWorld();
   renameSync(fileOf(world, "a"), fileOf(world, "x"));
@@ -283,18 +274,16 @@ test("files swapped between collections are noticed", async () => {
   await expect(world.open()).rejects.toThrow('it holds the collection "b", not "a"');
 });
 
-test("a group of the journal that fails its checksum stops the start", async () => {
-  await using world = await World.open();
-  await insert(world.database, "a", 0);
-  await insert(world.database, "a", 20);
+test("damage in what the journal had on the disk stops the start, and nothing changes", async () => {
+  await using world = await World.open("always");
+  for (let group = 0; group < 3; group++) await insert(world.database, "a", group * 10);
   await world.crash();
-  edit(
-    join(world.directory, "catalog.db"),
-    "UPDATE journal SET body = substr(body, 1, length(body) - 3) WHERE number = 2",
-  );
+  const [name] = readdirSync(join(world.directory, "journal")) as [string];
+  const file = join(world.directory, "journal", name);
+  flipByte(file, readFileSync(file).indexOf("a 13"));
   const before = snapshot(world.directory);
   await expect(world.open()).rejects.toThrow(
-    /catalog\.db is damaged: group 2 of the journal fails its checksum/,
+    `${file} is damaged: group 2 of the journal is missing or fails its checksum`,
   );
   expect(snapshot(world.directory)).toEqual(before);
 });

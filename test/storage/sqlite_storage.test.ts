@@ -3,22 +3,32 @@
  */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { copyFileSync, renameSync } from "node:fs";
+import { copyFileSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import type { Written } from "../../src/engine/database.ts";
+import { checksumOf } from "../../src/storage/checksum.ts";
+import { JournalFiles } from "../../src/storage/journal_files.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
 import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
+import { onLinux, replaceDescriptor } from "../support/descriptor.ts";
 import { runCommands, runSteps, step } from "./steps.ts";
 import { World } from "./world.ts";
 
-test("after any restarts, crashes and checkpoints the database is what the model is", async () => {
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), runSteps), {
-    numRuns: 60,
-  });
-}, 180_000);
+test.each(["everysec", "always"] as const)(
+  "with durability %s, after any restarts, crashes and checkpoints the database is what the model is",
+  async (durability) => {
+    const steps = fc.array(step, { minLength: 2, maxLength: 14 });
+    await fc.assert(
+      fc.asyncProperty(steps, (each) => runSteps(each, durability)),
+      { numRuns: 40 },
+    );
+  },
+  180_000,
+);
 
 /** The storage until a number of calls that write were made; then everything ends, as in a crash. */
 function crashAfter(storage: SqliteStorage, calls: number): Storage {
@@ -204,11 +214,11 @@ function restoreCalls(): void {
   Worker.prototype.postMessage = postMessage;
 }
 
-test("when a thread ends, whoever waits for a commit is told, and that is all", async () => {
+test("when a thread ends, whoever waits for it is told, and that is all", async () => {
   await using world = await World.open();
-  const commit = outcomeOf(world.storage.commitGroup(1, new Uint8Array(new SharedArrayBuffer(100))));
+  const cut = outcomeOf(world.storage.cutJournal(0));
   await world.crash();
-  expect(await commit).toBe("A storage thread ended");
+  expect(await cut).toBe("A storage thread ended");
 });
 
 const outcomeOf = (promise: Promise<unknown> | undefined): Promise<string> =>
@@ -265,7 +275,7 @@ test("a checkpoint leaves nothing of the journal behind, and numbers go on after
   await runCommands(world, model, fc.sample(command, { numRuns: 40, seed: 5 }));
   await world.close();
   await world.open();
-  expect(await world.storage.journalGroups(0)).toEqual([]);
+  expect(readdirSync(join(world.directory, "journal"))).toEqual([]);
   expect(world.storage.lastGroup).toBeGreaterThan(0);
   await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "new", value: "v" } }]);
   await world.crash();
@@ -277,4 +287,219 @@ test("a second server on the same directory is refused with the first one's proc
   await using world = await World.open();
   const second = SqliteStorage.open({ directory: world.directory, durability: "everysec" });
   await expect(second).rejects.toThrow(`in use by process ${process.pid}`);
+});
+
+/** Makes of a directory that was left by a crash one as the servers before format 2 left it. */
+async function makeOldFormat(directory: string): Promise<void> {
+  const database = new Database(join(directory, "catalog.db"));
+  database.run(
+    "CREATE TABLE journal (number INTEGER PRIMARY KEY, is_packed INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
+  );
+  const { last_group } = database.query("SELECT last_group FROM meta").get() as { last_group: number };
+  const files = new JournalFiles({ directory, durability: "interval" });
+  const old = new OldBody();
+  for await (const groups of files.groups(last_group)) {
+    for (const { number, body } of groups) {
+      const isPacked = number % 2;
+      const plain = old.of(Buffer.from(body));
+      const stored = isPacked ? Bun.zstdCompressSync(plain) : plain;
+      database
+        .query("INSERT INTO journal VALUES (?, ?, ?, ?)")
+        .run(number, isPacked, checksumOf(`${number}:${isPacked}`, stored), stored);
+    }
+  }
+  await files.abandon();
+  database.run("PRAGMA user_version = 1");
+  database.close();
+  rmSync(join(directory, "journal"), { recursive: true, force: true });
+}
+
+/** A group names its documents itself in format 1, and `sval` is a command like any other. */
+class OldBody {
+  #documents: Buffer[] = [];
+
+  of(body: Buffer): Buffer {
+    const before = [...this.#documents];
+    const entries: Buffer[] = [];
+    for (let at = 0; at < body.length; ) {
+      const end = at + 5 + body.readUInt32LE(at + 1);
+      const entry = body.subarray(at, end);
+      const kind = entry[0];
+      if (kind === 4) {
+        this.#documents = [];
+        before.length = 0;
+      } else if (kind === 5) {
+        const [col, key, value] = JSON.parse(`[${entry.subarray(5)}]`) as string[];
+        const json = Buffer.from(JSON.stringify(["sval", { col, key, value }]));
+        const head = Buffer.from([3, 0, 0, 0, 0]);
+        head.writeUInt32LE(json.length, 1);
+        entries.push(head, json);
+      } else entries.push(entry);
+      if (kind === 1) this.#documents.push(Buffer.from(entry));
+      at = end;
+    }
+    return Buffer.concat([...before, ...entries]);
+  }
+}
+
+function formatOf(directory: string): { version: number; hasTable: boolean } {
+  const database = new Database(join(directory, "catalog.db"), { readonly: true });
+  const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+  const hasTable = database.query("SELECT 1 FROM sqlite_schema WHERE name = 'journal'").get() !== null;
+  database.close();
+  return { version: user_version, hasTable };
+}
+
+test("a directory of format 1, with groups in its table, is read, written on and raised by a checkpoint", async () => {
+  for (const seed of [1, 2, 3]) {
+    await using world = await World.open();
+    const model = new ModelDatabase();
+    const [first, second, third] = fc.sample(fc.array(command, { minLength: 20, maxLength: 20 }), {
+      numRuns: 3,
+      seed,
+    }) as [ModelCommand[], ModelCommand[], ModelCommand[]];
+    await runCommands(world, model, first);
+    await world.database.checkpoint();
+    for (const each of second) await runCommands(world, model, [each]);
+    await world.crash();
+    await makeOldFormat(world.directory);
+
+    // Reading changes nothing.
+    await world.open();
+    compareWhole(world.database, model);
+    await world.crash();
+    expect(formatOf(world.directory)).toEqual({ version: 1, hasTable: true });
+
+    // A write makes it unreadable for the older server, which would not see it.
+    await world.open();
+    await runCommands(world, model, [{ type: "sval", request: { col: "new", key: "k", value: "1" } }]);
+    await runCommands(world, model, third);
+    await world.crash();
+    expect(formatOf(world.directory)).toEqual({ version: 2, hasTable: true });
+    await world.open();
+    compareWhole(world.database, model);
+    await world.database.checkpoint();
+    await world.crash();
+    expect(formatOf(world.directory)).toEqual({ version: 2, hasTable: false });
+    await world.open();
+    compareWhole(world.database, model);
+  }
+});
+
+test("a table of format 1 with a group that is missing or damaged stops the start", async () => {
+  for (const [damage, message] of [
+    ["DELETE FROM journal WHERE number = 2", "group 2 of the journal is missing"],
+    [
+      "UPDATE journal SET body = substr(body, 1, length(body) - 1) WHERE number = 2",
+      "group 2 of the journal fails",
+    ],
+  ] as const) {
+    await using world = await World.open();
+    for (const value of ["1", "2", "3"]) {
+      await runCommands(world, new ModelDatabase(), [
+        { type: "sval", request: { col: "a", key: "k", value } },
+      ]);
+    }
+    await world.crash();
+    await makeOldFormat(world.directory);
+    const database = new Database(join(world.directory, "catalog.db"));
+    database.run(damage);
+    database.close();
+    await expect(world.open()).rejects.toThrow(message);
+  }
+});
+
+test("a journal that was taken away leaves the checkpoints, and what comes then is kept", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  // A checkpoint that did not get as far as cutting the journal: its collections are ahead of what is noted.
+  await world.close();
+  await world.open((storage) => crashAfter(storage, 2));
+  await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value: "1" } }]);
+  await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value: "2" } }]);
+  await world.database.checkpoint().catch(() => {});
+  await world.crash();
+  rmSync(join(world.directory, "journal"), { recursive: true });
+  // The collection's file is not listed yet; without its journal there is nothing.
+  await world.open();
+  const empty = new ModelDatabase();
+  compareWhole(world.database, empty);
+  for (const value of ["3", "4"]) {
+    await runCommands(world, empty, [{ type: "sval", request: { col: "a", key: "k", value } }]);
+    await world.crash();
+    await world.open();
+    compareWhole(world.database, empty);
+  }
+});
+
+test("a collection that is ahead of the journal stops the start: a part of the journal is missing", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value: "1" } }]);
+  await world.database.checkpoint();
+  const list = (): string[] => readdirSync(join(world.directory, "journal"));
+  for (const value of ["2", "3", "4"]) {
+    await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value } }]);
+  }
+  crashBeforeCall("cutJournal");
+  await world.database.checkpoint().catch(() => {});
+  restoreCalls();
+  await world.crash();
+  for (const name of list()) rmSync(join(world.directory, "journal", name));
+  await expect(world.open()).rejects.toThrow(
+    /a\.db is damaged: it has seen group 4, and the journal ends with 1/,
+  );
+});
+
+test("a checkpoint is never ahead of what the journal has on the disk", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  const seen: { durable: number; position: number }[] = [];
+  Worker.prototype.postMessage = function (
+    this: Worker,
+    message: { method?: string; args?: { journalPosition: number }[] },
+    ...rest: never[]
+  ) {
+    if (message.method === "commitCheckpoint") {
+      const position = message.args?.[1]?.journalPosition as number;
+      seen.push({ durable: world.storage.durableGroup, position });
+    }
+    postMessage.call(this, message, ...rest);
+  };
+  try {
+    for (const value of ["1", "2", "3"]) {
+      await runCommands(world, model, [{ type: "sval", request: { col: "a", key: "k", value } }]);
+      await world.database.checkpoint();
+    }
+  } finally {
+    restoreCalls();
+  }
+  expect(seen.map(({ position }) => position)).toEqual([1, 2, 3]);
+  for (const { durable, position } of seen) expect(durable).toBeGreaterThanOrEqual(position);
+});
+
+onLinux("a full disk refuses writes with storage_failed, and takes them again by itself", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  const set = (value: string): ModelCommand => ({ type: "sval", request: { col: "a", key: "k", value } });
+  await runCommands(world, model, [set("1")]);
+  const folder = realpathSync(join(world.directory, "journal"));
+  const restore = replaceDescriptor(join(folder, readdirSync(folder)[0] as string), "/dev/full");
+  const failure = expect.objectContaining({
+    code: "storage_failed",
+    message: expect.stringContaining("the disk is full"),
+  });
+  // It is in memory, and it is written when there is room: what comes later builds on it.
+  await expect(runCommands(world, model, [set("2")])).rejects.toEqual(failure);
+  expect(() => runCommand(set("refused"), world.database, new ModelDatabase())).toThrow(
+    expect.objectContaining({ code: "storage_failed" }),
+  );
+  await expect(world.database.checkpoint()).rejects.toThrow("the disk is full");
+  expect(world.database.failure).toContain("the disk is full");
+  restore();
+  while (world.database.failure !== undefined) await Bun.sleep(10);
+  await runCommands(world, model, [set("3"), { type: "sval", request: { col: "b", key: "k", value: "4" } }]);
+  await world.crash();
+  await world.open();
+  compareWhole(world.database, model);
 });

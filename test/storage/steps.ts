@@ -2,6 +2,7 @@
  * Random steps in a database's life on disk: commands, checkpoints, crashes and restarts, held against the model.
  */
 import fc from "fast-check";
+import type { Durability } from "../../src/storage/storage.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
 import { compareWhole, runCommand } from "../engine/harness.ts";
 import { ModelDatabase } from "../engine/model.ts";
@@ -38,8 +39,8 @@ export async function runCommands(
 }
 
 /** After each crash and restart, and at the end, the database is what the model is. */
-export async function runSteps(steps: readonly Step[]): Promise<void> {
-  await using world = await World.open();
+export async function runSteps(steps: readonly Step[], durability: Durability = "everysec"): Promise<void> {
+  await using world = await World.open(durability);
   const model = new ModelDatabase();
   let checkpoint: Promise<unknown> | undefined;
   const startCheckpoint = (): Promise<unknown> =>

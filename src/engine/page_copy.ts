@@ -1,0 +1,66 @@
+/**
+ * Copies records of a page into a reply: a run of them, the same backwards, or those that a predicate keeps.
+ *
+ * A run that keeps its order is one copy. Where each record needs one, that is nearly all that there is to do: room is
+ * made once for all, and each record's end is read once.
+ */
+import { ENTRY_WORDS, type Page } from "./page.ts";
+import type { ReplyText } from "./reply_text.ts";
+
+/** Appends the records `[from, to)`. */
+export function copyRun(reply: ReplyText, page: Page, from: number, to: number): void {
+  reply.copy(page.slab.bytes, page.recordStart(from), page.recordEnd(to - 1));
+}
+
+/** Appends the records `[from, to)`, the last one first. */
+export function copyReversed(reply: ReplyText, page: Page, from: number, to: number): void {
+  const { slab } = page;
+  const { words } = slab;
+  const first = page.recordStart(from);
+  let end = page.recordEnd(to - 1);
+  reply.reserve(end - first);
+  let previous = page.endWord(to - 1) + ENTRY_WORDS;
+  for (let record = to - 1; record > from; record--, previous += ENTRY_WORDS) {
+    const start = page.start + (words[previous] as number);
+    reply.copyShort(slab, start, end);
+    end = start;
+  }
+  reply.copyShort(slab, first, end);
+}
+
+/**
+ * Appends those of the records `[from, to)` that are marked with 1, and no more than `most`.
+ *
+ * @returns how many.
+ */
+export function copyMarked(
+  reply: ReplyText,
+  page: Page,
+  { from, to, marks, most }: { from: number; to: number; marks: Uint8Array; most: number },
+): number {
+  let copied = 0;
+  for (let record = marks.indexOf(1, from); record >= 0 && record < to && copied < most; ) {
+    // Neighbours are one copy.
+    let end = record + 1;
+    while (end < to && marks[end] === 1 && copied + end - record < most) end++;
+    copyRun(reply, page, record, end);
+    copied += end - record;
+    record = marks.indexOf(1, end);
+  }
+  return copied;
+}
+
+/** The same, the last one first. */
+export function copyMarkedReversed(
+  reply: ReplyText,
+  page: Page,
+  { from, to, marks, most }: { from: number; to: number; marks: Uint8Array; most: number },
+): number {
+  let copied = 0;
+  for (let record = to - 1; record >= from && copied < most; record--) {
+    if (marks[record] === 0) continue;
+    copyRun(reply, page, record, record + 1);
+    copied++;
+  }
+  return copied;
+}
