@@ -6,7 +6,7 @@
  */
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
+import type { StatusOf } from "../server/context.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { writeBackup } from "../storage/backup_file.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
@@ -151,9 +151,9 @@ type StatusSources = {
   readonly storage?: SqliteStorage;
 };
 
-function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "connections">> {
+function statusOf(sources: StatusSources): StatusOf {
   const { options, startedAtMs, database, housekeeping, storage } = sources;
-  return async () => {
+  return async (isVisible) => {
     const disk = (await storage?.diskBytes()) ?? null;
     const nowMs = performance.now();
     const last = housekeeping.lastCheckpoint;
@@ -161,7 +161,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
       version: VERSION,
       commit: COMMIT,
       uptimeMs: Math.round(nowMs - startedAtMs),
-      ...database.counts(),
+      ...database.counts(isVisible),
       memory: {
         usedBytes: database.memory().usedBytes,
         limitBytes: options.memoryBytesMax,

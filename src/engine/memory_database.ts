@@ -20,7 +20,7 @@ import { saveCollection } from "./checkpoint.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
-import type { Answer, Database, Written } from "./database.ts";
+import type { Answer, Database, IsVisible, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -145,9 +145,12 @@ export class MemoryDatabase implements Database {
     return this.#journal?.failure?.message;
   }
 
-  counts(): DatabaseCounts {
-    const counts = { collections: this.#collections.size, documents: 0, records: 0, keyValues: 0 };
+  /** Of all collections, or of those that are visible. */
+  counts(isVisible?: IsVisible): DatabaseCounts {
+    const counts = { collections: 0, documents: 0, records: 0, keyValues: 0 };
     for (const collection of this.#collections.sorted()) {
+      if (isVisible?.(collection.name.text) === false) continue;
+      counts.collections++;
       counts.documents += collection.documents.size;
       counts.records += collection.recordCount;
       counts.keyValues += collection.values.size;
@@ -291,11 +294,12 @@ export class MemoryDatabase implements Database {
     return readHistory({ collection, series, range: query, predicate }, this.#readingTools);
   }
 
-  collections(): string {
+  collections(isVisible?: IsVisible): string {
     const reply = this.#reply;
     reply.clear();
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
+      if (isVisible?.(name.text) === false) continue;
       if (reply.length > 1) reply.byte(COMMA);
       reply.copy(name.slab.bytes, name.start - 1, name.end + 1);
     }
@@ -303,8 +307,15 @@ export class MemoryDatabase implements Database {
     return reply.take();
   }
 
-  deleteDocument(request: Request<"ddoc">): Written {
-    return this.#write({ type: "ddoc", request });
+  deleteDocument(request: Request<"ddoc">, isVisible?: IsVisible): Written {
+    if (request.col !== "" || isVisible === undefined) return this.#write({ type: "ddoc", request });
+    // A command each, so that a start repeats it without the key. All of a turn is one commit: the last one's promise.
+    let written: Written;
+    for (const { name, documents } of [...this.#collections.sorted()]) {
+      if (!isVisible(name.text) || documents.get(request.doc) === undefined) continue;
+      written = this.#write({ type: "ddoc", request: { doc: request.doc, col: name.text } });
+    }
+    return written;
   }
 
   deleteCollection(request: Request<"dcol">): Written {

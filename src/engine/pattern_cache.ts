@@ -48,11 +48,15 @@ const FLAGS: Record<string, number> = {
   s: RE2JS.DOTALL,
 };
 
-function compilePattern({ source, flags }: Pattern): CompiledPattern {
-  if (source.length > PATTERN_LENGTH_MAX) {
+/** @throws DatabaseError `bad_pattern` */
+export function compilePattern(
+  { source, flags }: Pattern,
+  lengthMax: number = PATTERN_LENGTH_MAX,
+): CompiledPattern {
+  if (source.length > lengthMax) {
     throw new DatabaseError(
       "bad_pattern",
-      `A pattern may have ${PATTERN_LENGTH_MAX} characters, got ${source.length}`,
+      `A pattern may have ${lengthMax} characters, got ${source.length}`,
     );
   }
   let bits = 0;

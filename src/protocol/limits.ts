@@ -28,6 +28,9 @@ export const API_KEY_LENGTH_MAX = 1024;
 /** How many API keys there may be. */
 export const API_KEYS_MAX = 100_000;
 
+/** How many collections or patterns an API key can be limited to. */
+export const API_KEY_COLLECTIONS_MAX = 256;
+
 /** The source of a user's pattern, in UTF-16 code units. */
 export const PATTERN_LENGTH_MAX = 4096;
 

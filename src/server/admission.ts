@@ -21,6 +21,8 @@ export type AdmissionOptions = {
   readonly connectionsMax: number;
   readonly connectionsPerKeyMax: number;
   readonly nowMs: () => number;
+  /** The calendar's clock. */
+  readonly dateMs: () => number;
 };
 
 export type Refusal = {
@@ -52,7 +54,7 @@ export class Admission {
     if (origin !== null && allowedOrigins.length > 0 && !allowedOrigins.includes(origin)) {
       return refusal(403, "Origin not allowed");
     }
-    const login = readLogin(request, apiKeys);
+    const login = readLogin(request, apiKeys, this.#options.dateMs());
     if (typeof login === "string") return { ...refusal(401, login), delayMs: this.#failed(ip) };
     if (connections.size >= connectionsMax) return refusal(503, "Too many connections");
     if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {

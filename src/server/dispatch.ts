@@ -7,9 +7,12 @@ import { InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { MESSAGES, type MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
+import { KEY_EXPIRED } from "./connections.ts";
+import type { Context } from "./context.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
-import { type Context, HANDLERS } from "./handlers.ts";
+import { HANDLERS } from "./handlers.ts";
+import { checkCollections, deniedError } from "./key_guard.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
@@ -51,8 +54,9 @@ export class Dispatch {
 
   constructor(options: DispatchOptions) {
     this.#options = options;
-    const { database, apiKeys, connections, log, status, nowMs } = options;
-    this.#context = { database, apiKeys, connections, log, status, nowMs, batch: new InsertBatch() };
+    const { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs } = options;
+    const batch = new InsertBatch();
+    this.#context = { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs, batch };
   }
 
   /** What clients are told of a commit that failed; a bug is logged. */
@@ -62,6 +66,10 @@ export class Dispatch {
   handle(connection: Connection, frame: Frame): void {
     if (typeof frame !== "string") {
       connection.closeAfterReplies(CLOSE_UNSUPPORTED, "Binary frames are not supported");
+      return;
+    }
+    if (connection.apiKey.limits?.hasExpired(this.#options.dateMs())) {
+      connection.closeNow(CLOSE_POLICY, KEY_EXPIRED);
       return;
     }
     this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
@@ -90,6 +98,7 @@ export class Dispatch {
       this.#type = scanned;
       checkPermission(connection.apiKey, scanned);
       if (scanned === "ins") {
+        if (connection.apiKey.limits?.mayInsert(this.#context.batch) === false) throw deniedError();
         const written = this.#context.database.insert(this.#context.batch);
         if (written === undefined) return okReply(scanner.id);
         connection.replyAfter(written, scanner.id, frame.length);
@@ -114,6 +123,7 @@ export class Dispatch {
     request: unknown,
     frameLength: number,
   ): string | undefined {
+    if (connection.apiKey.limits !== undefined) checkCollections(connection.apiKey.limits, type, request);
     // Looking at the clock twice costs a tenth of what a small message does.
     if (!UNTIMED.has(type)) this.#startedAtMs ??= this.#options.nowMs();
     // The table pairs each request type with its handler; the compiler cannot see through the index.

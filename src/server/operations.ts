@@ -13,6 +13,8 @@ export type OperationsOptions = {
   readonly notReady: () => string | undefined;
   /** Without, metrics are for everyone who gets here. */
   readonly apiKeys?: ApiKeys;
+  /** The calendar's clock. */
+  readonly dateMs: () => number;
   /** All that is on the disk; undefined when nothing is. */
   readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
 };
@@ -32,10 +34,13 @@ export function answerOperations(
   }
   if (path === "/healthz") return text("ok", 200);
   if (path === "/readyz") return readiness(options.notReady());
-  const { apiKeys } = options;
-  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys);
+  const { apiKeys, dateMs } = options;
+  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys, dateMs());
   if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
   if (path === "/backup") return answerBackup(login, options);
+  if (login?.apiKey.limits?.collections !== undefined) {
+    return text("An API key that is limited to collections may not read metrics", 403);
+  }
   return options
     .status()
     .then((status) => text(options.metrics.render(status).trimEnd(), 200, { "content-type": METRICS_TYPE }));

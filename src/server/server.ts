@@ -12,11 +12,12 @@ import {
   REPLY_BYTES_MAX,
   SLOW_REQUEST_MS,
 } from "../protocol/limits.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
 import { Admission } from "./admission.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
+import type { StatusOf } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
+import { KeyExpiry } from "./key_expiry.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
 import { answerOperations, type OperationsOptions } from "./operations.ts";
@@ -31,9 +32,11 @@ export type ServerOptions = {
   readonly apiKeys: ApiKeys;
   readonly log: ServerLog;
   /** What `stat` answers, but for what is known here. */
-  readonly status: () => Promise<Omit<ServerStatus, "connections">>;
+  readonly status: StatusOf;
   /** A clock that only goes forward, in milliseconds. */
   readonly nowMs: () => number;
+  /** The calendar's clock, in milliseconds since 1970. */
+  readonly dateMs?: () => number;
   readonly frameBytesMax?: number;
   readonly replyBytesMax?: number;
   readonly idleTimeoutSeconds?: number;
@@ -72,6 +75,7 @@ export type RunningServer = {
 type Parts = {
   readonly options: ServerOptions;
   readonly connections: Connections;
+  readonly keyExpiry: KeyExpiry;
   readonly events: ConnectionEvents;
   readonly metrics: Metrics;
   readonly operations: OperationsOptions;
@@ -95,12 +99,15 @@ const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 
 /** Listens when it returns. @throws what Bun throws when the address can't be had. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { host, port, log } = options;
+  const { host, port, log, dateMs = Date.now } = options;
   const connections = new Connections();
+  const keyExpiry = new KeyExpiry(connections, dateMs);
   const metrics = new Metrics();
   const dispatch = new Dispatch({
     ...options,
     connections,
+    keyExpiry,
+    dateMs,
     metrics,
     replyBytesMax: options.replyBytesMax ?? REPLY_BYTES_MAX,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
@@ -113,10 +120,12 @@ export function startServer(options: ServerOptions): RunningServer {
   const parts: Parts = {
     options,
     connections,
+    keyExpiry,
     events,
     metrics,
     operations: {
       metrics,
+      dateMs,
       status: async () => ({ ...(await options.status()), connections: connections.size }),
       notReady: () => notReady(parts),
     },
@@ -127,6 +136,7 @@ export function startServer(options: ServerOptions): RunningServer {
       connectionsMax: options.connectionsMax ?? CONNECTIONS_MAX,
       connectionsPerKeyMax: options.connectionsPerKeyMax ?? CONNECTIONS_PER_KEY_MAX,
       nowMs: options.nowMs,
+      dateMs,
     }),
     isLoaded: options.loaded === undefined,
     isStopping: false,
@@ -157,6 +167,7 @@ export function startServer(options: ServerOptions): RunningServer {
     async stop() {
       await stop(parts, server);
       loopDelay.stop();
+      keyExpiry.stop();
       await operations?.stop(true);
     },
   };
@@ -257,7 +268,12 @@ function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>):
   });
 }
 
-function socketHandlers({ options, connections, metrics }: Parts): Bun.WebSocketHandler<Connection> {
+function socketHandlers({
+  options,
+  connections,
+  keyExpiry,
+  metrics,
+}: Parts): Bun.WebSocketHandler<Connection> {
   const { log, nowMs } = options;
   return {
     data: {} as Connection,
@@ -273,6 +289,7 @@ function socketHandlers({ options, connections, metrics }: Parts): Bun.WebSocket
       const connection = socket.data;
       connection.opened(socket);
       connections.add(connection);
+      keyExpiry.watch(connection.apiKey);
       metrics.connected();
       connection.reply(READY);
       log.connected({ ip: connection.ip, name: connection.name });

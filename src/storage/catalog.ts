@@ -3,7 +3,7 @@
  *
  *     meta        (id = 1, last_group, collections)           the newest group that was cut off; how many are listed
  *     collections (name)                                      the inside of a JSON string
- *     api_keys    (digest, scope, sealed, checksum)
+ *     api_keys    (digest, scope, sealed, checksum, limits)   limits: since format 2
  *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts
  *
  * It is held with SQLite's exclusive lock for as long as the server lives: that is what keeps a second server out,
@@ -16,14 +16,18 @@
 import { Database } from "bun:sqlite";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type Durability, StorageError, type StoredApiKey } from "./storage.ts";
 
 const APPLICATION_ID = 0x466c7578;
-const FORMAT_VERSION = 1;
+/**
+ * The newest format. A catalog stays in format 1, and can be used by an older server, until the first API key with
+ * limits: a server that does not know of these would let such a key do everything.
+ */
+const FORMAT_VERSION = 2;
+const FORMAT_WITHOUT_LIMITS = 1;
 /** Smaller groups are not worth packing. */
 const PACKED_BYTES_MIN = 512;
 const ZSTD_LEVEL = 1;
@@ -56,7 +60,8 @@ export type CatalogContents = {
 
 type MetaRow = { last_group: number; collections: number };
 type JournalRow = { number: number; is_packed: number; checksum: number; body: Uint8Array };
-type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksum: number };
+/** `limits` is missing in format 1. */
+type ApiKeyRow = StoredApiKey & { readonly limits?: string | null; readonly checksum: number };
 
 export class Catalog {
   readonly #file: string;
@@ -187,13 +192,27 @@ export class Catalog {
     this.#changeList("DELETE FROM collections WHERE name = ?", [name]);
   }
 
-  putApiKey({ digest, scope, sealed }: StoredApiKey): void {
-    const checksum = checksumOf(`${Buffer.from(digest).toString("hex")}:${scope}`, sealed);
-    this.#durably(() =>
-      this.#database
-        .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
-        .run(digest, scope, sealed, checksum),
+  putApiKey(key: StoredApiKey): void {
+    const { digest, scope, limits, sealed } = key;
+    const checksum = checksumOf(describeKey(key), sealed);
+    this.#durably(
+      this.#database.transaction(() => {
+        if (limits !== null) this.#ensureLimits();
+        this.#database
+          .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
+          .run(digest, scope, sealed, checksum);
+        if (limits === null) return;
+        this.#database.query("UPDATE api_keys SET limits = ? WHERE digest = ?").run(limits, digest);
+      }),
     );
+  }
+
+  /** Brings the file from format 1 to format 2. */
+  #ensureLimits(): void {
+    const { user_version } = this.#database.query("PRAGMA user_version").get() as { user_version: number };
+    if (user_version !== FORMAT_WITHOUT_LIMITS) return;
+    this.#database.run("ALTER TABLE api_keys ADD COLUMN limits TEXT");
+    this.#database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
   }
 
   deleteApiKey(digest: Uint8Array): void {
@@ -274,13 +293,14 @@ export class Catalog {
 
   #apiKeys(): StoredApiKey[] {
     const rows = this.#database.query("SELECT * FROM api_keys").all() as ApiKeyRow[];
-    for (const { digest, scope, sealed, checksum } of rows) {
-      const hex = Buffer.from(digest).toString("hex");
-      if (checksumOf(`${hex}:${scope}`, sealed) !== checksum) {
+    return rows.map(({ digest, scope, limits = null, sealed, checksum }) => {
+      const key: StoredApiKey = { digest, scope, limits, sealed };
+      if (checksumOf(describeKey(key), sealed) !== checksum) {
+        const hex = Buffer.from(digest).toString("hex");
         throw damagedFile(this.#file, `API key ${hex.slice(0, 16)} fails its checksum`);
       }
-    }
-    return rows.map(({ digest, scope, sealed }) => ({ digest, scope, sealed }));
+      return key;
+    });
   }
 
   #explaining<Result>(action: () => Result): Result {
@@ -307,7 +327,7 @@ function openDatabase(file: string): Database {
       database.transaction(() => {
         database.run(SCHEMA);
         database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+        database.run(`PRAGMA user_version = ${FORMAT_WITHOUT_LIMITS}`);
       })();
     }
     // Takes the exclusive lock now, not with the first write.
@@ -330,6 +350,12 @@ export function newerFormat(file: string, version: number): StorageError {
   return new StorageError(
     `${file} has format ${version}, which is newer than this server's ${FORMAT_VERSION}. Use the newer server`,
   );
+}
+
+/** What a key's checksum is over, beside the seal. */
+function describeKey({ digest, scope, limits }: StoredApiKey): string {
+  const described = `${Buffer.from(digest).toString("hex")}:${scope}`;
+  return limits === null ? described : `${described}:${limits}`;
 }
 
 const escapeText = (text: string): string => JSON.stringify(text).slice(1, -1);

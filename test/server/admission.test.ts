@@ -13,6 +13,7 @@ function admission(options: Partial<AdmissionOptions> = {}) {
     connectionsMax: 1,
     connectionsPerKeyMax: 1,
     nowMs: () => nowMs,
+    dateMs: () => nowMs,
     ...options,
   });
   const login = (key: string, ip = "10.0.0.1") => made.admit(new Request(`http://x/?api-key=${key}`), ip);
