@@ -6,6 +6,7 @@
  */
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
+import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import type { StatusOf } from "../server/context.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { writeBackup } from "../storage/backup_file.ts";
@@ -22,18 +23,7 @@ export type InstanceOptions = Pick<
   ServeOptions,
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
-  Partial<
-    Pick<
-      ServeOptions,
-      | "allowedOrigins"
-      | "connectionsMax"
-      | "connectionsPerKeyMax"
-      | "frameBytesMax"
-      | "opsPort"
-      | "replyBytesMax"
-      | "tlsFiles"
-    >
-  >;
+  Partial<AdjustableLimits & Pick<ServeOptions, "allowedOrigins" | "opsPort" | "tlsFiles">>;
 
 export type InstanceParts = {
   readonly log: Log;

@@ -82,7 +82,7 @@ export class ApiKeys {
    * Adds a key, or changes its scope and its limits. With a storage it counts once it is durable, which is when the
    * promise resolves.
    *
-   * @throws DatabaseError `key_refused` for the master key, `too_large`, `storage_failed`
+   * @throws DatabaseError `key_refused` for the master key, `too_large`, `limit_reached`, `storage_failed`
    */
   add(key: string, scope: Scope, change: KeyLimitChange = {}): Promise<void> | undefined {
     const storage = this.#storage;
@@ -146,7 +146,7 @@ export class ApiKeys {
     const known = this.#entries.get(nameOf(digest));
     if (known?.apiKey.isMaster) throw refused("the master key's scope cannot be changed");
     if (known === undefined && this.#entries.size > API_KEYS_MAX) {
-      throw new DatabaseError("too_large", `Cannot add an API key: there are ${API_KEYS_MAX} already`);
+      throw new DatabaseError("limit_reached", `Cannot add an API key: there are ${API_KEYS_MAX} already`);
     }
     const apiKey = known?.apiKey ?? { scope, limits: undefined, isMaster: false };
     return { apiKey, digest, sealed: this.#seal.seal({ text: key, digest }), shown: key };

@@ -36,10 +36,14 @@ const DOCUMENT_BYTES = 448;
 
 type CollectionStorage = Pick<Storage, "readChunk">;
 
+export type Totals = { documents: number };
+
 export type CollectionOptions = {
   readonly name: Name;
   readonly chunks: ChunkStore;
   readonly longWork: LongWork;
+  /** Counted over all collections. */
+  readonly totals: Totals;
   /** Where cold chunks are; without, nothing is saved and there are none. */
   readonly storage: CollectionStorage | undefined;
 };
@@ -71,15 +75,17 @@ export class Collection implements SeriesHost {
   lastChunkId = 0;
 
   readonly #longWork: LongWork;
+  readonly #totals: Totals;
   /** By pattern, in the order they were asked for. */
   readonly #matches = new Map<string, Matches>();
 
   readonly #storage: CollectionStorage | undefined;
 
-  constructor({ name, chunks, longWork, storage }: CollectionOptions) {
+  constructor({ name, chunks, longWork, totals, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
     this.#longWork = longWork;
+    this.#totals = totals;
     this.#storage = storage;
     this.changes = storage === undefined ? undefined : new Changes();
   }
@@ -112,6 +118,7 @@ export class Collection implements SeriesHost {
     this.chunks.objectBytes += DOCUMENT_BYTES;
     this.lastDocumentId = Math.max(this.lastDocumentId, id);
     this.documents.add(series);
+    this.#totals.documents++;
     return series;
   }
 
@@ -119,6 +126,7 @@ export class Collection implements SeriesHost {
   removeDocument(series: Series): void {
     this.recordCount -= series.recordCount;
     this.documents.delete(series);
+    this.#totals.documents--;
     // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
     this.changes?.removedDocuments.push(series.id);
     for (const chunk of series.chunks) this.chunkRemoved(chunk);
@@ -147,6 +155,7 @@ export class Collection implements SeriesHost {
   /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */
   end(): void {
     this.isGone = true;
+    this.#totals.documents -= this.documents.size;
     this.chunks.objectBytes -= this.values.bytes;
     this.name.free(this.chunks.slabs);
     this.#longWork.begin(this.#freeDocuments());

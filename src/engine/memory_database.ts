@@ -5,13 +5,10 @@
  * of the event loop, so there is nothing to lock. What is long and can be divided, reading and giving back memory, goes
  * on in later turns.
  */
+
+import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
-import {
-  CHUNK_RECORDS_MAX,
-  CHUNK_TEXT_BYTES_MAX,
-  REPLY_BYTES_MAX,
-  UNPACKED_CACHE_BYTES_MAX,
-} from "../protocol/limits.ts";
+import { CHUNK_RECORDS_MAX, CHUNK_TEXT_BYTES_MAX, UNPACKED_CACHE_BYTES_MAX } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
@@ -40,7 +37,7 @@ import { MemoryLimit } from "./memory_limit.ts";
 import { readName } from "./name.ts";
 import type { Rendered } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
-import { predicateOf } from "./predicate.ts";
+import { type PredicateTools, predicateOf } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
 import { type ReadingTools, readHistory, readLatest } from "./reading.ts";
 import { DataReader } from "./record_text.ts";
@@ -48,11 +45,13 @@ import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
+import { WriteLimits, type WriteLimitValues } from "./write_limits.ts";
 
-export type MemoryDatabaseOptions = {
+export type MemoryDatabaseOptions = Partial<
+  WriteLimitValues & Pick<AdjustableLimits, "patternLengthMax" | "replyBytesMax">
+> & {
   /** Where it is saved; without, it is in memory only. */
   storage?: Storage;
-  replyBytesMax?: number;
   /** What records and caches may take. */
   memoryBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
@@ -72,8 +71,9 @@ const EMPTY_ARRAY = "[]";
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
-  readonly #patterns = new PatternCache();
-  readonly #predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+  readonly #patterns: PatternCache;
+  readonly #predicateTools: PredicateTools;
+  readonly #writeLimits: WriteLimits;
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
   readonly #readingTools: ReadingTools;
@@ -86,12 +86,16 @@ export class MemoryDatabase implements Database {
 
   constructor({
     storage,
-    replyBytesMax = REPLY_BYTES_MAX,
     memoryBytesMax = Number.POSITIVE_INFINITY,
     chunks = {},
     longWork = {},
+    ...given
   }: MemoryDatabaseOptions = {}) {
+    const limits = { ...ADJUSTABLE_LIMITS, ...given };
     this.#storage = storage;
+    this.#patterns = new PatternCache({ lengthMax: limits.patternLengthMax });
+    this.#predicateTools = { patterns: this.#patterns, reader: new DataReader() };
+    this.#writeLimits = new WriteLimits(limits);
     this.#longWork = new LongWork(longWork);
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
@@ -107,7 +111,7 @@ export class MemoryDatabase implements Database {
       limitBytes: memoryBytesMax,
       save: storage === undefined ? undefined : () => this.checkpoint(),
     });
-    this.#reply = new ReplyText({ bytesMax: replyBytesMax });
+    this.#reply = new ReplyText({ bytesMax: limits.replyBytesMax });
     this.#readingTools = { reply: this.#reply, longWork: this.#longWork };
   }
 
@@ -240,6 +244,7 @@ export class MemoryDatabase implements Database {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
+    this.#writeLimits.checkInsert(batch, this.#collections);
     const { columns, names } = batch;
     const record = this.#rendered;
     record.source = batch.text;
@@ -323,6 +328,7 @@ export class MemoryDatabase implements Database {
   }
 
   deleteRecords(request: Request<"dmrec">): Written {
+    this.#writeLimits.checkRemovals(request);
     return this.#write({ type: "dmrec", request });
   }
 
@@ -331,6 +337,7 @@ export class MemoryDatabase implements Database {
   }
 
   setValue(request: Request<"sval">): Written {
+    this.#writeLimits.checkValue(request, this.#collections);
     this.#memory.ensureRoom(request.key.length + request.value.length);
     return both(this.#write({ type: "sval", request }), this.#memory.relieve());
   }

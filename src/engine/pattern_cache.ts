@@ -21,9 +21,14 @@ export class PatternCache {
   /** In the order of their last use: a Map keeps the order of insertion. */
   readonly #compiled = new Map<string, CompiledPattern>();
   readonly #sizeMax: number;
+  readonly #lengthMax: number;
 
-  constructor({ sizeMax = PATTERN_CACHE_MAX }: { sizeMax?: number } = {}) {
+  constructor({
+    sizeMax = PATTERN_CACHE_MAX,
+    lengthMax = PATTERN_LENGTH_MAX,
+  }: { sizeMax?: number; lengthMax?: number } = {}) {
     this.#sizeMax = sizeMax;
+    this.#lengthMax = lengthMax;
   }
 
   /** @throws DatabaseError `bad_pattern` */
@@ -31,7 +36,7 @@ export class PatternCache {
     const key = `${pattern.flags}/${pattern.source}`;
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      compiled = compilePattern(pattern);
+      compiled = compilePattern(pattern, this.#lengthMax);
       if (this.#compiled.size >= this.#sizeMax) {
         const [oldest] = this.#compiled.keys();
         this.#compiled.delete(oldest as string);

@@ -35,9 +35,17 @@ export const ERRORS = {
     onWire: true,
   },
   too_large: {
-    meaning: "an API key is too long, or there are too many of them",
+    meaning:
+      "a record, a value or an API key is too large, or a frame has too many records; nothing was applied",
     httpStatus: 413,
     exitCode: 2,
+    onWire: true,
+  },
+  limit_reached: {
+    meaning:
+      "there are as many collections, documents, key-values or API keys as there may be; deleting makes room again",
+    httpStatus: 507,
+    exitCode: 1,
     onWire: true,
   },
   reply_too_large: {

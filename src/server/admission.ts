@@ -10,6 +10,7 @@ import {
   FAILED_LOGIN_DELAY_MS_MAX,
   FAILED_LOGINS_WAITING_MAX,
 } from "../protocol/limits.ts";
+import { ConnectionRate } from "./connection_rate.ts";
 import type { Connections } from "./connections.ts";
 import { type Login, readLogin } from "./login.ts";
 
@@ -20,6 +21,8 @@ export type AdmissionOptions = {
   readonly allowedOrigins: readonly string[];
   readonly connectionsMax: number;
   readonly connectionsPerKeyMax: number;
+  /** From one address. */
+  readonly connectionsPerSecondMax: number;
   readonly nowMs: () => number;
   /** The calendar's clock. */
   readonly dateMs: () => number;
@@ -41,10 +44,12 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** By address, the longest known first. */
   readonly #failures = new Map<string, { count: number; atMs: number }>();
+  readonly #rate: ConnectionRate;
   #waiting = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#rate = new ConnectionRate(options.connectionsPerSecondMax, options.nowMs);
   }
 
   admit(request: Request, ip: string): Login | Refusal {
@@ -60,6 +65,8 @@ export class Admission {
     if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {
       return refusal(503, "Too many connections with this API key");
     }
+    // After the key: with wrong ones, nobody can use up what an address has.
+    if (!this.#rate.take(ip)) return refusal(429, "Too many new connections");
     return login;
   }
 

@@ -10,7 +10,7 @@ import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
 import { Queue } from "../engine/queue.ts";
 import type { DatabaseError } from "../protocol/errors.ts";
-import { UNSENT_BYTES_PAUSE, WAITING_REPLIES_MAX, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import { UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 
 export type Socket = ServerWebSocket<Connection>;
@@ -21,6 +21,8 @@ export type ConnectionOptions = {
   readonly name: string | null;
   readonly ip: string;
   readonly connectedAtMs: number;
+  /** Beyond so many replies that wait, nothing more is read. */
+  readonly requestsInFlightMax: number;
   readonly events: ConnectionEvents;
 };
 
@@ -46,6 +48,7 @@ export class Connection {
   readonly connectedAtMs: number;
 
   readonly #events: ConnectionEvents;
+  readonly #requestsInFlightMax: number;
   #socket: Socket | undefined;
   readonly #waiting: ReplyQueue;
   /** Frames that had been read from the network when the connection was paused; no more than one read of the network. */
@@ -60,11 +63,12 @@ export class Connection {
   #hasReadAll = false;
   #closing: { code: number; reason: string } | undefined;
 
-  constructor({ apiKey, name, ip, connectedAtMs, events }: ConnectionOptions) {
+  constructor({ apiKey, name, ip, connectedAtMs, requestsInFlightMax, events }: ConnectionOptions) {
     this.apiKey = apiKey;
     this.name = name;
     this.ip = ip;
     this.connectedAtMs = connectedAtMs;
+    this.#requestsInFlightMax = requestsInFlightMax;
     this.#events = events;
     this.#waiting = new ReplyQueue({
       onReady: () => this.#flush(),
@@ -195,7 +199,7 @@ export class Connection {
     const isPaused =
       this.#isBehind ||
       this.#waiting.hasPromised ||
-      this.#waiting.length > WAITING_REPLIES_MAX ||
+      this.#waiting.length > this.#requestsInFlightMax ||
       this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
     if (isPaused === this.#isPaused || this.#socket === undefined) return;
     this.#isPaused = isPaused;

@@ -4,14 +4,8 @@
 import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
-import {
-  CONNECTIONS_MAX,
-  CONNECTIONS_PER_KEY_MAX,
-  FRAME_BYTES_MAX,
-  IDLE_TIMEOUT_SECONDS,
-  REPLY_BYTES_MAX,
-  SLOW_REQUEST_MS,
-} from "../protocol/limits.ts";
+import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import { IDLE_TIMEOUT_SECONDS, SLOW_REQUEST_MS } from "../protocol/limits.ts";
 import { Admission } from "./admission.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
@@ -24,7 +18,7 @@ import { answerOperations, type OperationsOptions } from "./operations.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
 
-export type ServerOptions = {
+export type ServerOptions = Partial<AdjustableLimits> & {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
@@ -37,8 +31,6 @@ export type ServerOptions = {
   readonly nowMs: () => number;
   /** The calendar's clock, in milliseconds since 1970. */
   readonly dateMs?: () => number;
-  readonly frameBytesMax?: number;
-  readonly replyBytesMax?: number;
   readonly idleTimeoutSeconds?: number;
   /** Until it resolves, whoever wants to connect waits; without, there is nothing to wait for. */
   readonly loaded?: Promise<unknown>;
@@ -46,8 +38,6 @@ export type ServerOptions = {
   readonly notReady?: () => string | undefined;
   /** See Admission. */
   readonly allowedOrigins?: readonly string[];
-  readonly connectionsMax?: number;
-  readonly connectionsPerKeyMax?: number;
   /** Encrypts; see `replaceTls`. */
   readonly tls?: TlsKeyPair | undefined;
   /** See OperationsOptions. */
@@ -74,6 +64,7 @@ export type RunningServer = {
 /** What the parts below share. */
 type Parts = {
   readonly options: ServerOptions;
+  readonly limits: AdjustableLimits;
   readonly connections: Connections;
   readonly keyExpiry: KeyExpiry;
   readonly events: ConnectionEvents;
@@ -86,6 +77,8 @@ type Parts = {
 
 /** Pages of any origin may read these answers: they say nothing but whether a key is known. */
 const ANY_ORIGIN = { "access-control-allow-origin": "*" };
+/** There may be room soon. */
+const LATER = { "retry-after": "1" };
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_INTERNAL = 1011;
 /** How often a stopping server looks whether all replies are out. */
@@ -100,6 +93,7 @@ const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 /** Listens when it returns. @throws what Bun throws when the address can't be had. */
 export function startServer(options: ServerOptions): RunningServer {
   const { host, port, log, dateMs = Date.now } = options;
+  const limits = { ...ADJUSTABLE_LIMITS, ...options };
   const connections = new Connections();
   const keyExpiry = new KeyExpiry(connections, dateMs);
   const metrics = new Metrics();
@@ -109,7 +103,7 @@ export function startServer(options: ServerOptions): RunningServer {
     keyExpiry,
     dateMs,
     metrics,
-    replyBytesMax: options.replyBytesMax ?? REPLY_BYTES_MAX,
+    replyBytesMax: limits.replyBytesMax,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
   });
   const events: ConnectionEvents = {
@@ -119,6 +113,7 @@ export function startServer(options: ServerOptions): RunningServer {
   };
   const parts: Parts = {
     options,
+    limits,
     connections,
     keyExpiry,
     events,
@@ -133,8 +128,9 @@ export function startServer(options: ServerOptions): RunningServer {
       apiKeys: options.apiKeys,
       connections,
       allowedOrigins: options.allowedOrigins ?? [],
-      connectionsMax: options.connectionsMax ?? CONNECTIONS_MAX,
-      connectionsPerKeyMax: options.connectionsPerKeyMax ?? CONNECTIONS_PER_KEY_MAX,
+      connectionsMax: limits.connectionsMax,
+      connectionsPerKeyMax: limits.connectionsPerKeyMax,
+      connectionsPerSecondMax: limits.connectionsPerSecondMax,
       nowMs: options.nowMs,
       dateMs,
     }),
@@ -239,7 +235,7 @@ function upgrade(
   request: Request,
   server: Server<Connection>,
 ): Response | undefined | Promise<Response> {
-  const { options, events } = parts;
+  const { options, limits, events } = parts;
   if (parts.isStopping) return new Response("The server is stopping\n", { status: 503 });
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   // A browser does not tell a page why its WebSocket was refused; so a page may ask, with the key that it used.
@@ -250,11 +246,18 @@ function upgrade(
     const { status, reason, delayMs } = login;
     options.log.rejected({ ip, reason });
     parts.metrics.refused();
-    const response = new Response(reason, { status, headers: ANY_ORIGIN });
+    const headers = status === 429 || status === 503 ? { ...ANY_ORIGIN, ...LATER } : ANY_ORIGIN;
+    const response = new Response(reason, { status, headers });
     return delayMs === 0 ? response : parts.admission.holdBack(login).then(() => response);
   }
   if (!isWebSocket) return upgradeRequired(options, server);
-  const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });
+  const connection = new Connection({
+    ...login,
+    ip,
+    connectedAtMs: options.nowMs(),
+    requestsInFlightMax: limits.requestsInFlightMax,
+    events,
+  });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
 }
 
@@ -270,6 +273,7 @@ function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>):
 
 function socketHandlers({
   options,
+  limits,
   connections,
   keyExpiry,
   metrics,
@@ -277,7 +281,7 @@ function socketHandlers({
   const { log, nowMs } = options;
   return {
     data: {} as Connection,
-    maxPayloadLength: options.frameBytesMax ?? FRAME_BYTES_MAX,
+    maxPayloadLength: limits.frameBytesMax,
     idleTimeout: options.idleTimeoutSeconds ?? IDLE_TIMEOUT_SECONDS,
     sendPings: true,
     // Compressed, every reply would cost more than the request; and a small frame could unpack to a large one.

@@ -94,7 +94,7 @@ describe("add()", () => {
       message: `keys.key: expected at most ${API_KEY_LENGTH_MAX} characters, got ${API_KEY_LENGTH_MAX + 1}`,
     });
     for (let index = 0; index < API_KEYS_MAX; index++) keys.add(`key ${index}`, "readonly");
-    expect(errorOf(() => keys.add("one more", "readonly")).code).toBe("too_large");
+    expect(errorOf(() => keys.add("one more", "readonly")).code).toBe("limit_reached");
     keys.add("key 0", "read_write");
     expect(keys.authenticate("key 0")?.scope).toBe("read_write");
   });

@@ -12,6 +12,7 @@ function admission(options: Partial<AdmissionOptions> = {}) {
     allowedOrigins: [],
     connectionsMax: 1,
     connectionsPerKeyMax: 1,
+    connectionsPerSecondMax: 1000,
     nowMs: () => nowMs,
     dateMs: () => nowMs,
     ...options,
