@@ -80,7 +80,10 @@ export class Catalog {
     this.#durability = durability;
     this.#database = openDatabase(this.#file);
     this.#database.run(`PRAGMA synchronous = ${durability === "always" ? "FULL" : "NORMAL"}`);
-    if (durability === "everysec") this.#timer = setInterval(() => this.#sync(), SYNC_MS);
+    if (durability !== "everysec") return;
+    // Now: once there are clients, they may have taken all the files that the process may open.
+    this.#explaining(() => this.#openWal());
+    this.#timer = setInterval(() => this.#sync(), SYNC_MS);
   }
 
   contents(): CatalogContents {
@@ -265,10 +268,15 @@ export class Catalog {
     if (this.#syncFailure !== undefined) this.#recoverFromSyncFailure();
     if (this.#isSynced) return;
     this.#isSynced = true;
-    this.#walHandle ??= openSync(`${this.#file}-wal`, "r+");
-    fdatasync(this.#walHandle, (error) => {
+    fdatasync(this.#walHandle as number, (error) => {
       if (error) this.#syncFailure = error;
     });
+  }
+
+  /** SQLite makes the file with the first write to the database that was opened. */
+  #openWal(): void {
+    this.#database.run("UPDATE meta SET last_group = last_group");
+    this.#walHandle = openSync(`${this.#file}-wal`, "r+");
   }
 
   /**
