@@ -11,6 +11,7 @@ import type { ApiKey } from "../engine/api_keys.ts";
 import { Queue } from "../engine/queue.ts";
 import type { DatabaseError } from "../protocol/errors.ts";
 import { UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import type { FrameShare, FrameTurns } from "./frame_turns.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 
 export type Socket = ServerWebSocket<Connection>;
@@ -23,6 +24,8 @@ export type ConnectionOptions = {
   readonly connectedAtMs: number;
   /** Beyond so many replies that wait, nothing more is read. */
   readonly requestsInFlightMax: number;
+  /** Shared by all connections. */
+  readonly turns: FrameTurns;
   readonly events: ConnectionEvents;
 };
 
@@ -49,6 +52,8 @@ export class Connection {
 
   readonly #events: ConnectionEvents;
   readonly #requestsInFlightMax: number;
+  readonly #turns: FrameTurns;
+  readonly #share: FrameShare = { turn: 0, count: 0 };
   #socket: Socket | undefined;
   readonly #waiting: ReplyQueue;
   /** Frames that had been read from the network when the connection was paused; no more than one read of the network. */
@@ -56,6 +61,8 @@ export class Connection {
   #isPaused = false;
   /** Whether the client lags behind in reading. */
   #isBehind = false;
+  /** Whether what it has sent goes on in a later turn of the event loop. */
+  #isInLine = false;
   #isStopping = false;
   /** When the last ping was sent. */
   #pingedAtMs: number | undefined;
@@ -63,12 +70,13 @@ export class Connection {
   #hasReadAll = false;
   #closing: { code: number; reason: string } | undefined;
 
-  constructor({ apiKey, name, ip, connectedAtMs, requestsInFlightMax, events }: ConnectionOptions) {
+  constructor({ apiKey, name, ip, connectedAtMs, requestsInFlightMax, turns, events }: ConnectionOptions) {
     this.apiKey = apiKey;
     this.name = name;
     this.ip = ip;
     this.connectedAtMs = connectedAtMs;
     this.#requestsInFlightMax = requestsInFlightMax;
+    this.#turns = turns;
     this.#events = events;
     this.#waiting = new ReplyQueue({
       onReady: () => this.#flush(),
@@ -111,7 +119,7 @@ export class Connection {
   receive(frame: Frame): void {
     if (this.#isStopping || this.#closing !== undefined) return;
     if (this.#isPaused) this.#heldBack.push(frame);
-    else this.#events.frame(this, frame);
+    else this.#handle(frame);
   }
 
   /** The network has taken some of what was unsent. */
@@ -161,6 +169,19 @@ export class Connection {
     this.#socket?.close(code, reason);
   }
 
+  #handle(frame: Frame): void {
+    this.#events.frame(this, frame);
+    if (!this.#turns.isUsedUp(this.#share, frame.length) || this.#isInLine) return;
+    this.#isInLine = true;
+    this.#turns.wait(this.#goOn);
+    this.#updatePause();
+  }
+
+  readonly #goOn = (): void => {
+    this.#isInLine = false;
+    this.#updatePause();
+  };
+
   #flush(): void {
     if (this.#socket === undefined || this.#isBehind || !this.#waiting.isReady) return;
     // One write to the network for all replies of a commit.
@@ -198,6 +219,7 @@ export class Connection {
   #updatePause(): void {
     const isPaused =
       this.#isBehind ||
+      this.#isInLine ||
       this.#waiting.hasPromised ||
       this.#waiting.length > this.#requestsInFlightMax ||
       this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
@@ -212,7 +234,7 @@ export class Connection {
     while (!this.#isPaused) {
       const frame = this.#heldBack.shift();
       if (frame === undefined) break;
-      this.#events.frame(this, frame);
+      this.#handle(frame);
     }
     if (!this.#isPaused) this.#socket?.resume();
   }

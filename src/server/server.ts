@@ -11,6 +11,7 @@ import { Connection, type ConnectionEvents, type Frame, type Socket } from "./co
 import { Connections } from "./connections.ts";
 import type { StatusOf } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
+import { FrameTurns } from "./frame_turns.ts";
 import { KeyExpiry } from "./key_expiry.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
@@ -67,6 +68,7 @@ type Parts = {
   readonly limits: AdjustableLimits;
   readonly connections: Connections;
   readonly keyExpiry: KeyExpiry;
+  readonly turns: FrameTurns;
   readonly events: ConnectionEvents;
   readonly metrics: Metrics;
   readonly operations: OperationsOptions;
@@ -116,6 +118,7 @@ export function startServer(options: ServerOptions): RunningServer {
     limits,
     connections,
     keyExpiry,
+    turns: new FrameTurns(options.nowMs),
     events,
     metrics,
     operations: {
@@ -256,6 +259,7 @@ function upgrade(
     ip,
     connectedAtMs: options.nowMs(),
     requestsInFlightMax: limits.requestsInFlightMax,
+    turns: parts.turns,
     events,
   });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
