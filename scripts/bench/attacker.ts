@@ -27,14 +27,25 @@ const upgrade = (apiKey: string): string =>
   `GET /?api-key=${apiKey} HTTP/1.1\r\nHost: ${url.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: Zmx1eGlvbmRiLWJlbmNoIQ==\r\n\r\n";
 
-type Raw = { readonly socket: Socket; readonly closed: Promise<void>; next(): Promise<Buffer> };
+type Raw = {
+  readonly socket: Socket;
+  readonly closed: Promise<void>;
+  isClosed: boolean;
+  /** The next bytes; none when it is closed. */
+  next(): Promise<Buffer>;
+  /** Resolves when the network has taken all of it. */
+  send(bytes: Uint8Array): Promise<void>;
+};
 
 async function open(firstBytes: string | Uint8Array): Promise<Raw> {
   const closed = Promise.withResolvers<void>();
   let received = Promise.withResolvers<Buffer>();
+  let drained = Promise.withResolvers<void>();
   const end = (): void => {
+    raw.isClosed = true;
     closed.resolve();
     received.resolve(Buffer.alloc(0));
+    drained.resolve();
   };
   const socket = await connect({
     hostname: url.hostname,
@@ -47,11 +58,26 @@ async function open(firstBytes: string | Uint8Array): Promise<Raw> {
       close: end,
       end,
       error: end,
-      drain() {},
+      drain() {
+        drained.resolve();
+        drained = Promise.withResolvers<void>();
+      },
     },
   });
+  const raw: Raw = {
+    socket,
+    closed: closed.promise,
+    isClosed: false,
+    next: () => received.promise,
+    async send(bytes) {
+      for (let sent = 0; !raw.isClosed; await drained.promise) {
+        sent += Math.max(0, socket.write(bytes.subarray(sent)));
+        if (sent === bytes.length) return;
+      }
+    },
+  };
   if (firstBytes.length > 0) socket.write(firstBytes);
-  return { socket, closed: closed.promise, next: () => received.promise };
+  return raw;
 }
 
 /** A connection whose key was taken. */
@@ -108,11 +134,7 @@ const KINDS: Readonly<Record<string, () => Promise<void>>> = {
     for (let at = 0; at < count; at++) {
       const raw = await login();
       void (async () => {
-        for (; !isOver; done++) {
-          const answered = raw.next();
-          raw.socket.write(flood);
-          await answered;
-        }
+        for (; !isOver && !raw.isClosed; done++) await raw.send(flood);
       })();
     }
   },

@@ -33,6 +33,8 @@ export type Refusal = {
   readonly reason: string;
   /** How long the answer is held back. */
   readonly delayMs: number;
+  /** Whether it was for the key, and not for how many there are. */
+  readonly isFailedLogin: boolean;
 };
 
 /** So many mistakes are anybody's; their number halves with each minute. */
@@ -52,15 +54,24 @@ export class Admission {
     this.#rate = new ConnectionRate(options.connectionsPerSecondMax, options.nowMs);
   }
 
+  /** Who asks, by the key alone. Wherever a key can be tried out, it comes by here. */
+  login(request: Request, ip: string): Login | Refusal {
+    const { apiKeys, dateMs } = this.#options;
+    const login = readLogin(request, apiKeys, dateMs());
+    if (typeof login !== "string") return login;
+    return { ...refusal(401, login), delayMs: this.#failed(ip), isFailedLogin: true };
+  }
+
+  /** Who is to be connected. */
   admit(request: Request, ip: string): Login | Refusal {
-    const { apiKeys, allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
+    const { allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
     // Programs send none.
     const origin = request.headers.get("origin");
     if (origin !== null && allowedOrigins.length > 0 && !allowedOrigins.includes(origin)) {
       return refusal(403, "Origin not allowed");
     }
-    const login = readLogin(request, apiKeys, this.#options.dateMs());
-    if (typeof login === "string") return { ...refusal(401, login), delayMs: this.#failed(ip) };
+    const login = this.login(request, ip);
+    if ("status" in login) return login;
     if (connections.size >= connectionsMax) return refusal(503, "Too many connections");
     if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {
       return refusal(503, "Too many connections with this API key");
@@ -96,4 +107,9 @@ export class Admission {
   }
 }
 
-const refusal = (status: number, reason: string): Refusal => ({ status, reason, delayMs: 0 });
+const refusal = (status: number, reason: string): Refusal => ({
+  status,
+  reason,
+  delayMs: 0,
+  isFailedLogin: false,
+});

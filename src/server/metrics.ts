@@ -21,12 +21,16 @@ const TYPES = Object.keys(MESSAGES) as MessageType[];
 /** A frame without a known type, or a commit, which is of many messages. */
 const UNKNOWN = "unknown";
 
+/** Shown also before the first of them. */
+const FAILED_LOGINS = ["Missing API key parameter", "Unknown API key", "API key expired"];
+
 export class Metrics {
   readonly #requests = Object.fromEntries(TYPES.map((type) => [type, 0])) as Record<MessageType, number>;
   readonly #errors = new Map<string, { readonly labels: Labels; value: number }>();
   readonly #durations = new Map<string, Histogram>();
   #connections = 0;
   #refused = 0;
+  readonly #failedLogins = new Map<string, number>(FAILED_LOGINS.map((reason) => [reason, 0]));
   #loopDelayMs = 0;
   #loopDelayMaxMs = 0;
 
@@ -60,6 +64,11 @@ export class Metrics {
 
   refused(): void {
     this.#refused++;
+  }
+
+  /** `reason` is what the client is told. */
+  loginFailed(reason: string): void {
+    this.#failedLogins.set(reason, (this.#failedLogins.get(reason) ?? 0) + 1);
   }
 
   loopDelay(ms: number): void {
@@ -112,6 +121,12 @@ export class Metrics {
       family("connections_refused_total", "counter", "Connections that were refused", [
         { value: this.#refused },
       ]),
+      family(
+        "failed_logins_total",
+        "counter",
+        "API keys that were refused, for connections and over HTTP",
+        Array.from(this.#failedLogins, ([reason, value]) => ({ labels: { reason }, value })),
+      ),
       gauge("event_loop_delay_seconds", "How late a timer came, last", this.#loopDelayMs / 1000),
       gauge(
         "event_loop_delay_max_seconds",

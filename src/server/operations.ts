@@ -1,9 +1,9 @@
 /**
  * HTTP for whoever looks after the server: `/healthz`, `/readyz` and `/metrics`.
  */
-import type { ApiKeys } from "../engine/api_keys.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
-import { type Login, readLogin } from "./login.ts";
+import type { Refusal } from "./admission.ts";
+import type { Login } from "./login.ts";
 import type { Metrics } from "./metrics.ts";
 
 export type OperationsOptions = {
@@ -11,10 +11,8 @@ export type OperationsOptions = {
   readonly status: () => Promise<ServerStatus>;
   /** Why nothing should be sent here; undefined when all is well. */
   readonly notReady: () => string | undefined;
-  /** Without, metrics are for everyone who gets here. */
-  readonly apiKeys?: ApiKeys;
-  /** The calendar's clock. */
-  readonly dateMs: () => number;
+  /** Who asks, or why nobody is told; the latter resolves when it is time to say so. Without, metrics are for everyone. */
+  readonly login?: (request: Request) => Login | Promise<Refusal>;
   /** All that is on the disk; undefined when nothing is. */
   readonly backup?: () => Promise<ReadableStream<Uint8Array> | undefined>;
 };
@@ -34,9 +32,10 @@ export function answerOperations(
   }
   if (path === "/healthz") return text("ok", 200);
   if (path === "/readyz") return readiness(options.notReady());
-  const { apiKeys, dateMs } = options;
-  const login = apiKeys === undefined ? undefined : readLogin(request, apiKeys, dateMs());
-  if (typeof login === "string") return text(login, 401, { "www-authenticate": "Bearer" });
+  const login = options.login?.(request);
+  if (login instanceof Promise) {
+    return login.then(({ reason, status }) => text(reason, status, { "www-authenticate": "Bearer" }));
+  }
   if (path === "/backup") return answerBackup(login, options);
   if (login?.apiKey.limits?.collections !== undefined) {
     return text("An API key that is limited to collections may not read metrics", 403);

@@ -6,13 +6,14 @@ import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
 import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import { IDLE_TIMEOUT_SECONDS, SLOW_REQUEST_MS } from "../protocol/limits.ts";
-import { Admission } from "./admission.ts";
+import { Admission, type Refusal } from "./admission.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import type { StatusOf } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
 import { FrameTurns } from "./frame_turns.ts";
 import { KeyExpiry } from "./key_expiry.ts";
+import type { Login } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
 import { answerOperations, type OperationsOptions } from "./operations.ts";
@@ -123,7 +124,6 @@ export function startServer(options: ServerOptions): RunningServer {
     metrics,
     operations: {
       metrics,
-      dateMs,
       status: async () => ({ ...(await options.status()), connections: connections.size }),
       notReady: () => notReady(parts),
     },
@@ -218,10 +218,14 @@ function answer(
   const { options, operations } = parts;
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   if (!isWebSocket) {
-    const { apiKeys, backup } = options;
+    const { backup } = options;
     // Bun gives up on a request after 10 s without a byte; a backup takes as long as it takes.
     if (request.url.includes("/backup")) server.timeout(request, 0);
-    const operation = answerOperations(request, { ...operations, apiKeys, ...(backup && { backup }) });
+    const operation = answerOperations(request, {
+      ...operations,
+      login: (asked) => loginOf(parts, asked, addressOf(server, asked)),
+      ...(backup && { backup }),
+    });
     if (operation !== undefined) return operation;
   }
   if (parts.isLoaded || options.loaded === undefined) return upgrade(parts, request, server);
@@ -243,11 +247,11 @@ function upgrade(
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   // A browser does not tell a page why its WebSocket was refused; so a page may ask, with the key that it used.
   if (!isWebSocket && !hasKeyParameter(request)) return upgradeRequired(options, server);
-  const ip = server.requestIP(request)?.address ?? "";
+  const ip = addressOf(server, request);
   const login = parts.admission.admit(request, ip);
   if ("status" in login) {
     const { status, reason, delayMs } = login;
-    options.log.rejected({ ip, reason });
+    noteRefusal(parts, ip, login);
     parts.metrics.refused();
     const headers = status === 429 || status === 503 ? { ...ANY_ORIGIN, ...LATER } : ANY_ORIGIN;
     const response = new Response(reason, { status, headers });
@@ -264,6 +268,22 @@ function upgrade(
   });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
 }
+
+/** The client, or why it is not let in, when that may be said. */
+function loginOf(parts: Parts, request: Request, ip: string): Login | Promise<Refusal> {
+  const login = parts.admission.login(request, ip);
+  if (!("status" in login)) return login;
+  noteRefusal(parts, ip, login);
+  return parts.admission.holdBack(login).then(() => login);
+}
+
+function noteRefusal({ options, metrics }: Parts, ip: string, { reason, isFailedLogin }: Refusal): void {
+  options.log.rejected({ ip, reason });
+  if (isFailedLogin) metrics.loginFailed(reason);
+}
+
+const addressOf = (server: Server<Connection>, request: Request): string =>
+  server.requestIP(request)?.address ?? "";
 
 const hasKeyParameter = ({ url }: Request): boolean => /[?&]api-key=/.test(url);
 
