@@ -327,7 +327,8 @@ describe("every command", () => {
       }
     }
     expect(stdout).not.toContain("fetch-collections");
-  });
+    // Each is a process of its own: many on a busy machine.
+  }, 30_000);
 
   test("explains why it cannot talk to the server", async () => {
     for (const [command, env, exitCode, message] of [
