@@ -6,7 +6,8 @@
  */
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
+import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import type { StatusOf } from "../server/context.ts";
 import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
@@ -24,19 +25,7 @@ export type InstanceOptions = Pick<
   ServeOptions,
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
-  Partial<
-    Pick<
-      ServeOptions,
-      | "allowedOrigins"
-      | "connectionsMax"
-      | "connectionsPerKeyMax"
-      | "frameBytesMax"
-      | "opsPort"
-      | "replyBytesMax"
-      | "slowRequestMs"
-      | "tlsFiles"
-    >
-  >;
+  Partial<AdjustableLimits & Pick<ServeOptions, "allowedOrigins" | "opsPort" | "slowRequestMs" | "tlsFiles">>;
 
 export type InstanceParts = {
   readonly log: Log;
@@ -136,9 +125,9 @@ type StatusSources = {
   readonly storage?: SqliteStorage;
 };
 
-function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "connections">> {
+function statusOf(sources: StatusSources): StatusOf {
   const { options, startedAtMs, database, housekeeping, storage } = sources;
-  return async () => {
+  return async (isVisible) => {
     const disk = (await storage?.diskBytes()) ?? null;
     const nowMs = performance.now();
     const last = housekeeping.lastCheckpoint;
@@ -146,7 +135,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
       version: VERSION,
       commit: COMMIT,
       uptimeMs: Math.round(nowMs - startedAtMs),
-      ...database.counts(),
+      ...database.counts(isVisible),
       memory: {
         usedBytes: database.memory().usedBytes,
         limitBytes: options.memoryBytesMax,

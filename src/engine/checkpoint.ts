@@ -49,8 +49,8 @@ export async function saveCollection(
   const isNew = !collection.isSaved;
   // From here on a file may exist, and whoever deletes the collection has to know.
   collection.isSaved = true;
-  await storage.beginCheckpoint(collection.name.text, { isNew });
   try {
+    await storage.beginCheckpoint(collection.name.text, { isNew });
     let chunksLeft = taken.waitingChunks * PASSES_MAX;
     while (taken.waitingChunks > LAST_PORTION_CHUNKS && chunksLeft > 0 && !collection.isGone) {
       const before = taken.chunks.length;

@@ -26,6 +26,9 @@ export interface AnswerBytes {
 export type AnswerText = string | AnswerBytes;
 export type Answer = AnswerText | Promise<AnswerText>;
 
+/** Whether whoever asks may know of a collection. */
+export type IsVisible = (collection: string) => boolean;
+
 export interface Database {
   /**
    * Stores all records of a batch; a record at an existing `(col, doc, ts)` is replaced.
@@ -51,10 +54,11 @@ export interface Database {
    */
   history(query: Request<"qdoc">): Answer;
 
-  /** `[NAME,…]`, sorted. */
-  collections(): Answer;
+  /** `[NAME,…]`, sorted: all, or those that are visible. */
+  collections(isVisible?: IsVisible): Answer;
 
-  deleteDocument(request: Request<"ddoc">): Written;
+  /** Without a collection, in all of them, or in those that are visible. */
+  deleteDocument(request: Request<"ddoc">, isVisible?: IsVisible): Written;
   deleteCollection(request: Request<"dcol">): Written;
   deleteRecords(records: Request<"dmrec">): Written;
   deleteRange(range: Request<"drrng">): Written;

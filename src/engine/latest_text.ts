@@ -11,9 +11,10 @@
  */
 import type { ChunkStore } from "./chunk_store.ts";
 import { BLOCK_BYTES, BLOCK_DOCUMENTS, LatestBlock } from "./latest_block.ts";
+import type { LatestQuestion } from "./latest_question.ts";
 import type { NameTable } from "./name.ts";
 import type { ReplyText } from "./reply_text.ts";
-import type { LatestQuestion, Series } from "./series.ts";
+import type { Series } from "./series.ts";
 
 const BLOCK_SHIFT = Math.log2(BLOCK_DOCUMENTS);
 /** A text that nobody has asked for in so long is given up. */

@@ -7,34 +7,15 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
-import type { ChunkStore } from "./chunk_store.ts";
 import { type HistoryRange, restOf } from "./history_range.ts";
+import type { LatestQuestion } from "./latest_question.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
 import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
-
-/** What a series tells its collection, which keeps account of what a checkpoint has to save. */
-export interface SeriesHost {
-  readonly chunks: ChunkStore;
-  chunkAdded(): void;
-  chunkChanged(chunk: Chunk): void;
-  chunkRemoved(chunk: Chunk): void;
-  /** The latest record of the document at that place of latest_text.ts is another one, or is going to be. */
-  latestChanged(place: number): void;
-  /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
-  readChunk(id: number): Uint8Array;
-  /** Frees the memory of chunks that are gone, now or later. */
-  free(chunks: readonly Chunk[]): void;
-}
-
-export type LatestQuestion = {
-  readonly at: Timestamp;
-  readonly from: Timestamp;
-  readonly predicate: Predicate | undefined;
-};
+import type { SeriesHost } from "./series_host.ts";
 
 /** Which record of a chunk it is, where that is still to be found. */
 export const UNKNOWN_RECORD = -1;

@@ -3,7 +3,8 @@
  */
 import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
-import { type Context, HANDLERS, type HandlerResult } from "./handlers.ts";
+import type { Context } from "./context.ts";
+import { HANDLERS, type HandlerResult } from "./handlers.ts";
 
 export type Route = {
   readonly type: MessageType;

@@ -15,6 +15,7 @@ import { ChunkReader } from "./chunk_reader.ts";
 import { problemsOfCollection } from "./collection_check.ts";
 import { COLLECTIONS_FOLDER, type CollectionFiles, collectionPath } from "./collection_files.ts";
 import { bytesInFolder, sumOfSizes } from "./file_size.ts";
+import { copyJournal } from "./journal_copy.ts";
 import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
@@ -254,7 +255,7 @@ export class SqliteStorage implements Storage {
       await Promise.allSettled([catalogCopied, written]);
       await catalogCopied;
       // Last: a journal that holds all that the collections hold makes them those of one moment.
-      await this.#journal.copyTo(folder, await written);
+      await copyJournal(await written, folder);
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
       await remove();
