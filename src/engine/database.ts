@@ -18,8 +18,8 @@ export type Written = Promise<void> | undefined;
 /** JSON text that is bytes still: it becomes a string once, together with what the server puts around it. */
 export interface AnswerBytes {
   readonly byteLength: number;
-  /** `before`, the text and `after`; to be called at once, and only once. */
-  within(before: string, after: string): string;
+  /** The text with three others before it and one behind it; to be called at once, and only once. */
+  within(first: string, second: string, third: string, last: string): string;
 }
 
 /** JSON text. */

@@ -90,6 +90,8 @@ export class MemoryDatabase implements Database {
   #checkpoint: Promise<CheckpointCounts> | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered = noRecord();
+  /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
+  readonly #found: (Series | undefined)[] = [];
 
   constructor({
     storage,
@@ -276,7 +278,8 @@ export class MemoryDatabase implements Database {
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));
     }
-    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections);
+    this.#found.length = 0;
+    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections, this.#found);
     let collection: Collection | undefined;
     for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
     return both(journal?.insert(batch), this.#memory.relieve());
@@ -291,12 +294,14 @@ export class MemoryDatabase implements Database {
     const collection = last?.name.equals(names, nameStart, nameEnd)
       ? last
       : this.#collections.getOrAdd(names, nameStart, nameEnd);
-    const series = documentForWrite(
-      collection,
-      names,
-      columns[row + COLUMN_DOCUMENT_START] as number,
-      columns[row + COLUMN_DOCUMENT_END] as number,
-    );
+    const series =
+      this.#found[index] ??
+      documentForWrite(
+        collection,
+        names,
+        columns[row + COLUMN_DOCUMENT_START] as number,
+        columns[row + COLUMN_DOCUMENT_END] as number,
+      );
     const record = this.#rendered;
     record.from = record.to;
     record.to = columns[row + COLUMN_TEXT_END] as number;

@@ -44,14 +44,24 @@ export function bytesOf(batch: InsertBatch, collections: Collections): number {
   return bytes;
 }
 
-/** @throws DatabaseError `storage_failed` */
-export function prepareInsert(batch: InsertBatch, collections: Collections): void {
+/**
+ * Puts each record's document into `found`, so that it need not be looked up twice; undefined where there is none yet.
+ *
+ * @throws DatabaseError `storage_failed`
+ */
+export function prepareInsert(
+  batch: InsertBatch,
+  collections: Collections,
+  found: (Series | undefined)[],
+): void {
   const { count, columns } = batch;
   const at = { high: 0, low: 0 };
   for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
     at.high = columns[row + COLUMN_TS_HIGH] as number;
     at.low = columns[row + COLUMN_TS_LOW] as number;
-    seriesAt(batch, row, collections)?.prepareInsert(at);
+    const series = seriesAt(batch, row, collections);
+    series?.prepareInsert(at);
+    found.push(series);
   }
 }
 

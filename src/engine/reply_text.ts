@@ -86,8 +86,8 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** Takes the text out, with others around it; the buffer is empty afterwards. */
-  within(before: string, after: string): string {
-    const text = this.#surround(before, after) ?? before + this.take() + after;
+  within(first: string, second: string, third: string, last: string): string {
+    const text = this.#surround(first, second, third, last) ?? first + second + third + this.take() + last;
     this.clear();
     return text;
   }
@@ -130,12 +130,18 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
-  #surround(before: string, after: string): string | undefined {
-    if (this.#cutBytes > 0 || before.length > FRONT_BYTES) return undefined;
-    if (this.end + after.length > this.bytes.length) this.#grow(after.length);
-    const start = FRONT_BYTES - before.length;
-    if (!writeAscii(this.bytes, start, before) || !writeAscii(this.bytes, this.end, after)) return undefined;
-    return this.bytes.toString("utf8", start, this.end + after.length);
+  #surround(first: string, second: string, third: string, last: string): string | undefined {
+    const start = FRONT_BYTES - first.length - second.length - third.length;
+    if (this.#cutBytes > 0 || start < 0) return undefined;
+    this.reserve(last.length);
+    const { bytes } = this;
+    const end = this.end + last.length;
+    const isWritten =
+      writeAscii(bytes, start, first) &&
+      writeAscii(bytes, start + first.length, second) &&
+      writeAscii(bytes, FRONT_BYTES - third.length, third) &&
+      writeAscii(bytes, this.end, last);
+    return isWritten ? bytes.toString("utf8", start, end) : undefined;
   }
 
   #grow(more: number): void {

@@ -101,8 +101,13 @@ export class Series implements ChunkOwner {
    */
   prepareInsert(at: Timestamp): void {
     const chunks = this.#chunks;
+    const store = this.#host.chunks;
+    const last = chunks[chunks.length - 1];
+    if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
     const first = Math.max(0, this.#lastChunkStarting(at));
-    for (const chunk of chunks.slice(first, first + 2)) this.#host.chunks.fetch(chunk);
+    store.fetch(chunks[first] as Chunk);
+    const next = chunks[first + 1];
+    if (next !== undefined) store.fetch(next);
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */
@@ -293,9 +298,18 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
+  /**
+   * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
+   * that takes a hundred times as long as an insert, and after a start it would come upon all documents at once.
+   */
+  #isClosed(chunk: Chunk): boolean {
+    const { chunkRecordsMax } = this.#host.chunks;
+    return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
+  }
+
   #isFull(chunk: Chunk, record: Rendered): boolean {
-    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
-    if (chunk.count >= chunkRecordsMax) return true;
+    if (this.#isClosed(chunk)) return true;
+    const { chunkTextBytesMax } = this.#host.chunks;
     const textLength = chunk.page?.textLength;
     if (textLength === undefined) return false;
     return textLength + record.to - record.from > chunkTextBytesMax;

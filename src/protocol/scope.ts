@@ -11,13 +11,25 @@ export const SCOPES = {
   read_write_delete: ["read", "write", "delete"],
 } as const satisfies Record<string, readonly Permission[]>;
 
+/** The same, to be looked up for each message. */
+const ALLOWS = Object.fromEntries(
+  Object.entries(SCOPES).map(([scope, permissions]: [string, readonly Permission[]]) => [
+    scope,
+    {
+      read: permissions.includes("read"),
+      write: permissions.includes("write"),
+      delete: permissions.includes("delete"),
+    },
+  ]),
+) as Readonly<Record<Scope, Readonly<Record<Permission, boolean>>>>;
+
 const SEPARATORS = /[_\-, ]/g;
 const SCOPE_BY_LETTERS = new Map<string, Scope>(
   (Object.keys(SCOPES) as Scope[]).map((scope) => [scope.replaceAll("_", ""), scope]),
 );
 
 export function scopeAllows(scope: Scope, permission: Permission): boolean {
-  return (SCOPES[scope] as readonly Permission[]).includes(permission);
+  return ALLOWS[scope][permission];
 }
 
 /** Reads a scope in any case, with `_`, `-`, `,`, spaces or nothing between its words; undefined when it is none. */

@@ -6,14 +6,15 @@
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError } from "../protocol/errors.ts";
-import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
+import type { MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
-import { type Context, HANDLERS } from "./handlers.ts";
+import type { Context } from "./handlers.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
+import { ROUTES, type Route } from "./route.ts";
 
 export type DispatchOptions = Omit<Context, "batch"> & {
   readonly metrics: Metrics;
@@ -22,13 +23,8 @@ export type DispatchOptions = Omit<Context, "batch"> & {
   readonly slowRequestMs: number;
 };
 
-type Handler = (context: Context, request: unknown, connection: Connection) => Result;
-type Result = AnswerText | Promise<AnswerText> | Promise<void> | undefined;
-
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
-/** What these cost depends on nothing but the length of their frame. */
-const UNTIMED: ReadonlySet<MessageType> = new Set(["ins", "sval", "gval"]);
 const UNTIMED_LENGTH_MAX = 64 * 1024;
 /** Of small ones the clock is looked at for one in so many. */
 const UNTIMED_RUN = 64;
@@ -97,7 +93,8 @@ export class Dispatch {
         return undefined;
       }
       const request = readFast(scanned, scanner.fields);
-      if (request !== undefined) return this.#execute(connection, scanned, scanner.id, request, frame.length);
+      if (request !== undefined)
+        return this.#execute(connection, ROUTES[scanned], scanner.id, request, frame.length);
     }
     const message = readMessage(frame);
     const id = JSON.stringify(message.id);
@@ -105,39 +102,37 @@ export class Dispatch {
     const type = readType(message.type);
     this.#type = type;
     checkPermission(connection.apiKey, type);
-    return this.#execute(connection, type, id, readRequest(type, message.data), frame.length);
+    return this.#execute(connection, ROUTES[type], id, readRequest(type, message.data), frame.length);
   }
 
   #execute(
     connection: Connection,
-    type: MessageType,
+    { handle, isWrite, isShort, head, type }: Route,
     id: string,
     request: unknown,
     frameLength: number,
   ): string | undefined {
-    if (!isUntimed(type, request)) this.#startedAtMs ??= this.#options.nowMs();
-    // The table pairs each request type with its handler; the compiler cannot see through the index.
-    const result = (HANDLERS[type] as Handler)(this.#context, request, connection);
-    if (result === undefined) return okReply(id);
-    if (!(result instanceof Promise)) return this.#answer(id, type, result);
-    if (MESSAGES[type].reply === "ok") connection.replyAfter(result as Promise<void>, id, frameLength);
-    else {
+    if (!isShort(request as never)) this.#startedAtMs ??= this.#options.nowMs();
+    const result = handle(this.#context, request as never, connection);
+    if (isWrite) {
+      if (result === undefined) return okReply(id);
+      connection.replyAfter(result as Promise<void>, id, frameLength);
+    } else if (result instanceof Promise) {
       // It is timed to its end.
       this.#startedAtMs = undefined;
-      connection.replyWith(
-        this.#promisedAnswer(connection, { id, type, answer: result as Promise<AnswerText> }),
-      );
-    }
+      const answer = result as Promise<AnswerText>;
+      connection.replyWith(this.#promisedAnswer(connection, { id, type, head, answer }));
+    } else return this.#answer(id, head, result as AnswerText);
     return undefined;
   }
 
   async #promisedAnswer(
     connection: Connection,
-    { id, type, answer }: { id: string; type: MessageType; answer: Promise<AnswerText> },
+    { id, type, head, answer }: { id: string; type: MessageType; head: string; answer: Promise<AnswerText> },
   ): Promise<string> {
     const startedAtMs = this.#options.nowMs();
     try {
-      return this.#answer(id, type, await answer);
+      return this.#answer(id, head, await answer);
     } catch (error) {
       return failureReply(id, this.#toDatabaseError(error, type));
     } finally {
@@ -145,9 +140,9 @@ export class Dispatch {
     }
   }
 
-  #answer(id: string, type: MessageType, text: AnswerText): string {
+  #answer(id: string, head: string, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
-    if (!isLarger(text, replyBytesMax)) return answerReply(id, type, text);
+    if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
     const problem = `The reply would be larger than ${replyBytesMax} bytes: ask for less with from, to or limit`;
     throw new DatabaseError("reply_too_large", problem);
   }
@@ -185,13 +180,6 @@ export class Dispatch {
     metrics.duration(type, ms);
     if (ms >= slowRequestMs) log.slowRequest({ ip, name, type: type ?? UNKNOWN_TYPE, ms });
   }
-}
-
-/** Looking at the clock twice takes a tenth of what these do, and they take long only where their frame is long. */
-function isUntimed(type: MessageType, request: unknown): boolean {
-  if (type !== "qry") return UNTIMED.has(type);
-  const { doc, where, filter } = request as Request<"qry">;
-  return doc !== "" && !doc.startsWith("/") && where === "" && filter === "";
 }
 
 function isLarger(text: AnswerText, bytesMax: number): boolean {

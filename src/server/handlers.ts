@@ -26,6 +26,8 @@ export type Context = {
 /** A message whose reply is only its id waits to be written; the others answer JSON text. */
 type Result<Type extends MessageType> = (typeof MESSAGES)[Type]["reply"] extends "ok" ? Written : Answer;
 
+export type HandlerResult = Written | Answer;
+
 export type Handlers = {
   readonly [Type in MessageType]: (
     context: Context,

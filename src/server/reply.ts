@@ -3,18 +3,18 @@
  */
 import type { AnswerText } from "../engine/database.ts";
 import { type DatabaseError, ERRORS } from "../protocol/errors.ts";
-import { MESSAGES, type MessageType } from "../protocol/messages.ts";
 
 export const READY = '{"message":"Authentication successful","type":"ready"}';
 export const INTERNAL_ERROR_TEXT = "Internal error; the server's log has the details";
 
+const OPEN = '{"id":';
+const CLOSE = "}";
+
 export const okReply = (id: string): string => `{"id":${id}}`;
 
-/** The reply that carries a handler's JSON text, in the shape that the message's row asks for. */
-export function answerReply(id: string, type: MessageType, text: AnswerText): string {
-  const shape = MESSAGES[type].reply;
-  const before = typeof shape === "object" ? `{"id":${id},"${shape.member}":` : `{"id":${id},`;
-  return typeof text === "string" ? `${before}${text}}` : text.within(before, "}");
+/** The reply that carries a handler's JSON text; `head` is what stands between its id and that. */
+export function answerReply(id: string, head: string, text: AnswerText): string {
+  return typeof text === "string" ? `{"id":${id}${head}${text}}` : text.within(OPEN, id, head, CLOSE);
 }
 
 /** Without an id, the reply to a frame that had none. */

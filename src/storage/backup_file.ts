@@ -2,7 +2,7 @@
  * A backup as a stream of bytes: the files of a data directory as of one moment, each with its checksum.
  *
  *     backup := head { file } tail
- *     head   := {"format":"fluxiondb backup","version":1,"takenAt":"2026-03-01T12:00:00.000Z","files":2} LF
+ *     head   := {"format":"fluxiondb backup","version":2,"takenAt":"2026-03-01T12:00:00.000Z","files":2} LF
  *     file   := {"path":"collections/a.db","bytes":4096} LF  the bytes  {"sha256":HEX} LF
  *     tail   := {"end":true} LF
  *
@@ -14,7 +14,8 @@ import { dirname, join, sep } from "node:path";
 import { StorageError } from "./storage.ts";
 
 const FORMAT = "fluxiondb backup";
-const VERSION = 1;
+/** Version 1 had the journal in catalog.db. */
+const VERSION = 2;
 const BLOCK_BYTES = 256 * 1024;
 const LINE_FEED = 10;
 const LINE_BYTES_MAX = 64 * 1024;
@@ -59,9 +60,9 @@ export async function readBackup(
   const reader = new BackupReader(stream, onBytes);
   const head = await reader.line();
   if (head.format !== FORMAT) throw damaged("it is none");
-  if (head.version !== VERSION) {
+  if (head.version !== 1 && head.version !== VERSION) {
     throw new StorageError(
-      `The backup has format ${head.version}; this version of FluxionDB reads ${VERSION}`,
+      `The backup has format ${head.version}; this version of FluxionDB reads 1 and ${VERSION}`,
     );
   }
   for (;;) {

@@ -107,6 +107,7 @@ function checkEnd(segments: readonly SegmentName[], index: number, end: SegmentE
 
 /** The newest group that anything whole in a segment, from a place on, says was on the disk. */
 function newestSynced({ path, serial }: SegmentName, from: number): number {
+  if (fileBytes(path) <= from) return 0;
   const bytes = readFileSync(path);
   const salt = saltOf(serial);
   let newest = 0;

@@ -138,7 +138,7 @@ describe("restore", () => {
         Buffer.from(whole.toString("latin1").replace("catalog.db", "../log.db"), "latin1"),
         "is no file of a backup",
       ],
-      [Buffer.from(whole.toString("latin1").replace('"version":1', '"version":9'), "latin1"), "has format 9"],
+      [Buffer.from(whole.toString("latin1").replace('"version":2', '"version":9'), "latin1"), "has format 9"],
     ] as const) {
       writeFileSync(broken, bytes);
       const outcome = await restore(broken, target);
@@ -150,5 +150,9 @@ describe("restore", () => {
       stderr: expect.stringContaining("holds something"),
     });
     expect((await readBackup(Bun.file(file).stream())).files).toBe(2);
+    // One from before the journal was in files.
+    const older = Buffer.from(whole.toString("latin1").replace('"version":2', '"version":1'), "latin1");
+    writeFileSync(broken, older);
+    expect((await readBackup(Bun.file(broken).stream())).files).toBe(2);
   }, 20_000);
 });

@@ -28,7 +28,7 @@ const batch = new InsertBatch();
 /** An answer that did not need several turns. */
 export function textOf(answer: Answer): string {
   if (answer instanceof Promise) throw new Error("The answer is still to come");
-  return typeof answer === "string" ? answer : answer.within("", "");
+  return typeof answer === "string" ? answer : answer.within("", "", "", "");
 }
 
 /** One that may take several turns; bytes are read at once, before another answer takes their place. */

@@ -3,7 +3,7 @@
  */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { checksumOf } from "../../src/storage/checksum.ts";
@@ -13,6 +13,7 @@ import type { Storage } from "../../src/storage/storage.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
 import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
+import { onLinux, replaceDescriptor } from "../support/descriptor.ts";
 import { runCommands, runSteps, step } from "./steps.ts";
 import { World } from "./world.ts";
 
@@ -376,4 +377,30 @@ test("a checkpoint is never ahead of what the journal has on the disk", async ()
   }
   expect(seen.map(({ position }) => position)).toEqual([1, 2, 3]);
   for (const { durable, position } of seen) expect(durable).toBeGreaterThanOrEqual(position);
+});
+
+onLinux("a full disk refuses writes with storage_failed, and takes them again by itself", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  const set = (value: string): ModelCommand => ({ type: "sval", request: { col: "a", key: "k", value } });
+  await runCommands(world, model, [set("1")]);
+  const folder = realpathSync(join(world.directory, "journal"));
+  const restore = replaceDescriptor(join(folder, readdirSync(folder)[0] as string), "/dev/full");
+  const failure = expect.objectContaining({
+    code: "storage_failed",
+    message: expect.stringContaining("the disk is full"),
+  });
+  // It is in memory, and it is written when there is room: what comes later builds on it.
+  await expect(runCommands(world, model, [set("2")])).rejects.toEqual(failure);
+  expect(() => runCommand(set("refused"), world.database, new ModelDatabase())).toThrow(
+    expect.objectContaining({ code: "storage_failed" }),
+  );
+  await expect(world.database.checkpoint()).rejects.toThrow("the disk is full");
+  expect(world.database.failure).toContain("the disk is full");
+  restore();
+  while (world.database.failure !== undefined) await Bun.sleep(10);
+  await runCommands(world, model, [set("3"), { type: "sval", request: { col: "b", key: "k", value: "4" } }]);
+  await world.crash();
+  await world.open();
+  compareWhole(world.database, model);
 });
