@@ -112,7 +112,7 @@ export class Series implements ChunkOwner {
   prepareRemoval(from: Timestamp, to: Timestamp): void {
     for (const index of [firstChunkReaching(this.#chunks, from), lastChunkStarting(this.#chunks, to)]) {
       const chunk = this.#chunks[index];
-      if (chunk !== undefined && !isCovered(chunk, from, to)) this.#host.chunks.fetch(chunk);
+      if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
     }
   }
 
@@ -316,7 +316,7 @@ export class Series implements ChunkOwner {
   /** Returns how many records the chunk has left. */
   #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
     const store = this.#host.chunks;
-    if (isCovered(chunk, from, to)) {
+    if (chunk.isCovered(from, to)) {
       this.recordCount -= chunk.count;
       this.#host.chunkRemoved(chunk);
       chunk.isGone = true;
@@ -333,14 +333,6 @@ export class Series implements ChunkOwner {
     this.#changed(chunk);
     return chunk.count;
   }
-}
-
-function isCovered(chunk: Chunk, from: Timestamp, to: Timestamp): boolean {
-  return !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
-}
-
-function lastOf(chunk: Chunk): Timestamp {
-  return { high: chunk.lastHigh, low: chunk.lastLow };
 }
 
 function isBefore(high: number, low: number, other: Timestamp): boolean {
