@@ -10,8 +10,7 @@ import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
-import { Series } from "./series.ts";
-import type { SeriesHost } from "./series_host.ts";
+import { Series, type SeriesHost } from "./series.ts";
 
 /** What has changed since the last checkpoint. Deletions come before additions when it is applied. */
 export class Changes {

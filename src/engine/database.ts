@@ -4,6 +4,8 @@
  * MemoryDatabase is the implementation; another one, on a server of its own, may stand behind the same interface.
  * Answers are JSON text, ready to be sent: the engine keeps records as the bytes they are sent as.
  */
+
+import type { AsciiText } from "../protocol/ascii.ts";
 import type { Request } from "../protocol/messages.ts";
 import type { InsertBatch } from "./insert_batch.ts";
 
@@ -18,8 +20,8 @@ export type Written = Promise<void> | undefined;
 /** JSON text that is bytes still: it becomes a string once, together with what the server puts around it. */
 export interface AnswerBytes {
   readonly byteLength: number;
-  /** The text with three others before it and one behind it; to be called at once, and only once. */
-  within(first: string, second: string, third: string, last: string): string;
+  /** The text with two others and an id before it and one behind it; to be called at once, and only once. */
+  within(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string;
 }
 
 /** JSON text. */

@@ -5,9 +5,8 @@
  * a chunk that cannot be read back from disk, leaves the block as it was.
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
-import type { LatestQuestion } from "./latest_question.ts";
 import type { ReplyText } from "./reply_text.ts";
-import type { Series } from "./series.ts";
+import type { LatestQuestion, Series } from "./series.ts";
 
 /** About 8 KB of text. All of a block is rendered in one turn, also where each document is packed: 3 ms then. */
 export const BLOCK_DOCUMENTS = 64;

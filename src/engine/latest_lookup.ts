@@ -8,9 +8,8 @@
  * everything is in the caches anyway.
  */
 import type { Chunk } from "./chunk.ts";
-import type { LatestQuestion } from "./latest_question.ts";
 import type { ReplyText } from "./reply_text.ts";
-import { type Series, UNKNOWN_RECORD } from "./series.ts";
+import { type LatestQuestion, type Series, UNKNOWN_RECORD } from "./series.ts";
 
 /** So much text fits into the first cache twice. */
 export const GROUP_DOCUMENTS = 64;

@@ -11,10 +11,9 @@
  */
 import type { ChunkStore } from "./chunk_store.ts";
 import { BLOCK_BYTES, BLOCK_DOCUMENTS, LatestBlock } from "./latest_block.ts";
-import type { LatestQuestion } from "./latest_question.ts";
 import type { NameTable } from "./name.ts";
 import type { ReplyText } from "./reply_text.ts";
-import type { Series } from "./series.ts";
+import type { LatestQuestion, Series } from "./series.ts";
 
 const BLOCK_SHIFT = Math.log2(BLOCK_DOCUMENTS);
 /** A text that nobody has asked for in so long is given up. */
@@ -76,7 +75,10 @@ export class LatestText {
     this.#table = table;
   }
 
-  /** A poll of all documents begins: only where it is not the first in a long time is anything kept. */
+  /**
+   * A poll of all documents begins, at any time: only where it is not the first in a long time is anything kept. Those
+   * at past times only cost one rendering.
+   */
   begin(): void {
     const isRepeated = this.#texts.seconds - this.askedAt <= KEPT_SECONDS;
     this.askedAt = this.#texts.seconds;

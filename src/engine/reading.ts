@@ -11,12 +11,11 @@ import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { BLOCK_DOCUMENTS } from "./latest_block.ts";
 import { GROUP_DOCUMENTS, type LatestLookup } from "./latest_lookup.ts";
-import type { LatestQuestion } from "./latest_question.ts";
 import type { LatestText } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
-import type { Series } from "./series.ts";
+import type { LatestQuestion, Series } from "./series.ts";
 
 export type ReadingTools = {
   /** Shared by all short answers; a long one gets a text of its own. */

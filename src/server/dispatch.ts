@@ -6,6 +6,7 @@
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
+import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
@@ -143,7 +144,12 @@ export class Dispatch {
 
   async #promisedAnswer(
     connection: Connection,
-    { id, type, head, answer }: { id: string; type: MessageType; head: string; answer: Promise<AnswerText> },
+    {
+      id,
+      type,
+      head,
+      answer,
+    }: { id: string; type: MessageType; head: AsciiText; answer: Promise<AnswerText> },
   ): Promise<string> {
     const startedAtMs = this.#options.nowMs();
     try {
@@ -155,7 +161,7 @@ export class Dispatch {
     }
   }
 
-  #answer(id: string, head: string, text: AnswerText): string {
+  #answer(id: string, head: AsciiText, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
     if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
     const problem = `The reply would be larger than ${replyBytesMax} bytes: ask for less with from, to or limit`;
