@@ -156,7 +156,8 @@ export class SqliteStorage implements Storage {
     if (place < 0) {
       place = this.#nextShared++ % SHARED_MAX;
       this.#shared[place] = buffer;
-      void catalog.call("share", place, buffer);
+      // If the thread is gone, the commit fails as well, and somebody waits for that.
+      catalog.call("share", place, buffer).catch(() => {});
     }
     return catalog.call("commitShared", number, { place, start: byteOffset, length });
   }

@@ -327,7 +327,8 @@ describe("every command", () => {
       }
     }
     expect(stdout).not.toContain("fetch-collections");
-  });
+    // A process a command: on a busy machine that takes its time.
+  }, 30_000);
 
   test("explains why it cannot talk to the server", async () => {
     for (const [command, env, exitCode, message] of [
