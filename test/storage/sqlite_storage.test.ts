@@ -89,13 +89,17 @@ test("a checkpoint saves nothing of a document whose memory is still being freed
     world.longWork = IN_PIECES;
     await world.close();
     // Deleted when the checkpoint has begun; then all is taken at once, before another turn can free more.
+    let deleted: Promise<void> | undefined;
     await world.open((storage) =>
-      afterCall(storage, "beginCheckpoint", () => void runCommand(deletion, world.database, model)),
+      afterCall(storage, "beginCheckpoint", () => {
+        deleted = runCommand(deletion, world.database, model);
+      }),
     );
     const records = (doc: string, count: number): InsertedRecord[] =>
       Array.from({ length: count }, (_, at) => ({ col: "c", doc, ts: { high: 0, low: at }, data: "x" }));
     await runCommands(world, model, [{ type: "ins", request: [...records("d", 100), ...records("e", 5)] }]);
     await world.database.checkpoint();
+    await deleted;
     await world.crash();
     world.longWork = AT_ONCE;
     await world.open();
