@@ -1,5 +1,5 @@
 /**
- * Measures the executable: speed against a yardstick, latency, memory, disk, start, stalls, and growth.
+ * Measures the executable: speed against a yardstick, latency, memory, disk, start, stalls, hostile clients, and growth.
  *
  *   npm run bench                                   all of it, about half an hour
  *   npm run bench -- --section speed --rounds 1     one part of it
@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureFootprint } from "./bench/footprint.ts";
 import { measureGrowth } from "./bench/growth.ts";
+import { measureHostile } from "./bench/hostile.ts";
 import type { Setup } from "./bench/setup.ts";
 import { measureLone, measureSpeed } from "./bench/speed.ts";
 import { measureStalls } from "./bench/stalls.ts";
@@ -24,6 +25,7 @@ const SECTIONS: Readonly<Record<string, (setup: Setup) => Promise<void>>> = {
   lone: measureLone,
   footprint: measureFootprint,
   stalls: measureStalls,
+  hostile: measureHostile,
   growth: measureGrowth,
 };
 

@@ -1,20 +1,12 @@
 /**
  * How long another client's small request waits while something large is going on.
  */
-import { join } from "node:path";
 import { COLLECTION, documentName, FIRST_TS } from "../../src/bench/data.ts";
 import type { BenchSession } from "../../src/bench/session.ts";
-import { DataDirectory, KEY, MeasuredServer } from "./measured_server.ts";
+import { DataDirectory, MeasuredServer } from "./measured_server.ts";
+import { POLLED, pollDuring, type Waits } from "./polling.ts";
 import { loadOf, ownServer, progress, report, type Setup } from "./setup.ts";
 
-type Waits = {
-  readonly polls: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-};
-
-const POLLED = "polled";
 const FLUSH_SECONDS = 4;
 const LARGE_FRAME_RECORDS = 100_000;
 
@@ -83,25 +75,8 @@ async function withServer(
   await using server = await MeasuredServer.start(ownServer(setup, { data: directory.path, args }));
   const documents = setup.isTiny ? 20 : Math.min(records, 20);
   using session = await server.open(loadOf(setup, { records: setup.isTiny ? 2_000 : records, documents }));
-  await session.ask("ins", [{ ts: 1, doc: documentName(0), data: "here", col: POLLED }]);
+  await session.ask("ins", [{ ts: 1, ...POLLED, data: "here" }]);
   await session.run("ins_batch100");
   // Awaited here: server and directory go when this returns.
-  return await work(session, (during) => pollDuring(server, during));
-}
-
-async function pollDuring(server: MeasuredServer, work: () => Promise<void>): Promise<Waits> {
-  const script = join(import.meta.dir, "poller.ts");
-  const poller = Bun.spawn([process.execPath, script, server.url.href, KEY, POLLED, documentName(0)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const reader = poller.stdout.getReader();
-  // An empty line says that it has begun.
-  await reader.read();
-  await work();
-  await poller.stdin.end();
-  let output = "";
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    output += new TextDecoder().decode(part.value);
-  }
-  return JSON.parse(output) as Waits;
+  return await work(session, async (during) => (await pollDuring(server, during)).query);
 }

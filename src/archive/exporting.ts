@@ -207,7 +207,9 @@ class Exporter {
       );
     }
     const outputFile = join(this.#options.directory, API_KEYS_FILE);
-    const lines = keys.map(({ key, scope }) => JSON.stringify({ key, scope, deletable: true }));
+    const lines = keys.map(({ key, scope, deletable, ...limits }) =>
+      JSON.stringify({ key, scope, deletable, ...limits }),
+    );
     await writeFile(outputFile, `[${lines.join(",\n")}]\n`, KEYS_MODE);
     return { keys: keys.length, outputFile };
   }

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { FluxionDB } from "../client/fluxiondb.ts";
-import type { CallOptions, Scope } from "../client/types.ts";
+import type { ApiKey, CallOptions, Scope } from "../client/types.ts";
 import { readScope } from "../protocol/scope.ts";
 import { ArchiveError } from "./archive_error.ts";
 import {
@@ -62,7 +62,8 @@ export type ImportSummary = {
 
 export type ImportResult = { readonly summary: ImportSummary; readonly notes: readonly string[] };
 
-type ApiKeyLine = { readonly key: string; readonly scope: Scope };
+type KeyLimitValues = Pick<ApiKey, "expiresAt" | "collections">;
+type ApiKeyLine = { readonly key: string; readonly scope: Scope; readonly limits: KeyLimitValues };
 
 /** What an archive holds, as far as memory should. */
 type Content = {
@@ -184,7 +185,9 @@ class Importer {
       }
     }
     await window.finish();
-    for (const { key, scope } of apiKeys) await this.#client.addApiKey(key, scope, this.#call);
+    for (const { key, scope, limits } of apiKeys) {
+      await this.#client.addApiKey(key, scope, { ...limits, ...this.#call });
+    }
     if (check.count > this.#check.count) {
       throw new ArchiveError(`The archive changed while it was imported:\n  ${check.lines.join("\n  ")}`);
     }
@@ -223,30 +226,52 @@ class Importer {
       () => file,
       () => parseArray(readFileSync(file, "utf8")),
     );
+    const now = Date.now();
+    let expired = 0;
     for (const [index, value] of (values ?? []).entries()) {
       const line = this.#check.attempt(
         () => `${file}[${index}]`,
-        () => readApiKey(value),
+        () => readApiKey(value, now),
       );
       if (line === "master")
         this.#notes.push("The master key in the archive is left out: a server has its own");
+      else if (line === "expired") expired++;
       else if (line !== undefined) lines.push(line);
     }
+    if (expired > 0) this.#notes.push(`${expired} API keys in the archive are left out: they have expired`);
     return { lines, file };
   }
 }
 
 /** The older tool writes the master key, too. */
-function readApiKey(value: unknown): ApiKeyLine | "master" {
+function readApiKey(value: unknown, nowMs: number): ApiKeyLine | "master" | "expired" {
   if (typeof value !== "object" || value === null)
     throw new BadInput(`expected an object, got ${show(value)}`);
-  const { key, scope: text, deletable } = value as Readonly<Record<string, unknown>>;
+  const fields = value as Readonly<Record<string, unknown>>;
+  const { key, scope: text, deletable } = fields;
   if (deletable === false) return "master";
   // The text of a key is never quoted.
   if (typeof key !== "string" || key === "") throw new BadInput("key: expected a non-empty string");
   const scope = readScope(text);
-  if (scope !== undefined) return { key, scope };
+  const limits = readLimits(fields);
+  if (limits.expiresAt !== undefined && limits.expiresAt <= nowMs) return "expired";
+  if (scope !== undefined) return { key, scope, limits };
   throw new BadInput(`scope: expected readonly, read_write or read_write_delete, got ${show(text)}`);
+}
+
+/** Only those that the archive has: older servers know of none, and a key that is there already keeps its own. */
+function readLimits({ expiresAt, collections }: Readonly<Record<string, unknown>>): KeyLimitValues {
+  if ((expiresAt ?? undefined) !== undefined && !Number.isSafeInteger(expiresAt)) {
+    throw new BadInput(`expiresAt: expected milliseconds since 1970, got ${show(expiresAt)}`);
+  }
+  const isNames = Array.isArray(collections) && collections.every((name) => typeof name === "string");
+  if ((collections ?? undefined) !== undefined && !isNames) {
+    throw new BadInput(`collections: expected an array of names, got ${show(collections)}`);
+  }
+  return {
+    ...(typeof expiresAt === "number" && { expiresAt }),
+    ...(isNames && { collections }),
+  };
 }
 
 function parseArray(text: string): readonly unknown[] {

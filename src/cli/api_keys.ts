@@ -11,6 +11,7 @@ import { addCommand } from "./command_names.ts";
 import { confirm } from "./confirmation.ts";
 import { addYes } from "./deletion.ts";
 import { writeDone } from "./done.ts";
+import { addLimitOptions, limitColumns, readLimitOptions } from "./key_limits.ts";
 import { writeResult } from "./result.ts";
 
 const MADE_KEY_BYTES = 20;
@@ -28,8 +29,14 @@ function addKeys(program: Command): void {
       .action(() =>
         withClient(command, async (client, signal) => {
           const keys = await client.apiKeys({ signal });
-          const rows = () => keys.map(({ key, scope, deletable }) => [key, deletable ? scope : "master key"]);
-          const table = () => ({ head: ["key", "scope"], rows: rows() });
+          const limits = limitColumns(keys);
+          const rows = () =>
+            keys.map((each) => [
+              each.key,
+              each.deletable ? each.scope : "master key",
+              ...limits.map(({ cell }) => cell(each)),
+            ]);
+          const table = () => ({ head: ["key", "scope", ...limits.map(({ head }) => head)], rows: rows() });
           writeResult(keys, table, { json: command.opts().json === true });
         }),
       );
@@ -40,24 +47,32 @@ const ADD_HELP = `
 Scopes: readonly, read_write, read_write_delete. A key that is there already gets the new scope, at once.
 Without --key and --key-file one is made, and shown this once. With --key, \`ps\` shows it to all users of this machine.
 
+Limits: a key that has expired is refused, and whoever is connected with it is closed. One that is limited to
+collections can do nothing to others and does not learn of them. What is not given stays as it is for a key that is
+there already: --expires never and --all-collections lift it.
+
 Examples:
   fluxiondb add-key --scope read_write
   fluxiondb add-key --key-file pump.key --scope readonly
+  fluxiondb add-key --scope read_write --expires 30d --collections pumps,/^site-7-/
 `;
 
 function addAddKey(program: Command): void {
-  const summary = "Add an API key, or change one's scope";
+  const summary = "Add an API key, or change one's scope and limits";
   addCommand(program, { name: "add-key", summary, group: GROUP_KEYS }, (command) => {
-    addKeyOptions(command).addOption(
-      new Option("--scope <scope>", "what it may do").argParser(scopeOf).default("readonly"),
+    addLimitOptions(
+      addKeyOptions(command).addOption(
+        new Option("--scope <scope>", "what it may do").argParser(scopeOf).default("readonly"),
+      ),
     );
     addClientOptions(command)
       .addHelpText("after", ADD_HELP)
       .action(async () => {
         const given = readKey(command);
+        const limits = readLimitOptions(command, Date.now());
         const key = given ?? randomBytes(MADE_KEY_BYTES).toString("hex");
         await withClient(command, async (client, signal) => {
-          const scope = await client.addApiKey(key, command.opts().scope, { signal });
+          const scope = await client.addApiKey(key, command.opts().scope, { ...limits, signal });
           const made = given === undefined ? { key } : {};
           const members = { id: crypto.randomUUID(), ...made };
           const sentence = `Added a key with the scope ${scope}${given === undefined ? `: ${key}` : ""}`;

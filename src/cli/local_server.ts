@@ -7,7 +7,6 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { FluxionDB } from "../client/fluxiondb.ts";
-import { FRAME_BYTES_MAX, REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import { runClient } from "./client_options.ts";
 import { CommandError } from "./command_error.ts";
 import { Log } from "./log.ts";
@@ -52,8 +51,6 @@ export async function withLocalServer(
     durability: "interval",
     flushIntervalMs: FLUSH_INTERVAL_MS,
     memoryBytesMax: Math.min(machineMemoryLimit(), MEMORY_BYTES_MAX),
-    frameBytesMax: FRAME_BYTES_MAX,
-    replyBytesMax: REPLY_BYTES_MAX,
   } as const;
   await runServer(options, {
     log: new Log({ level: "warn", format: "text", write: writeNote, now: () => new Date() }),

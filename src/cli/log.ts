@@ -4,7 +4,7 @@
  *     2026-03-01T12:00:00.000Z info  Client connected ip=127.0.0.1 name="pump 1"
  *     {"time":"2026-03-01T12:00:00.000Z","level":"info","message":"Client connected","ip":"127.0.0.1","name":"pump 1"}
  */
-import type { ClientLabel, ServerLog } from "../server/server_log.ts";
+import type { ClientLabel, KeyChange, ServerLog } from "../server/server_log.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -76,8 +76,24 @@ export class Log implements ServerLog {
     this.warn("Slow request", { ip, name, type, ms: Math.round(ms) });
   }
 
-  keyChanged({ ip, name, action }: ClientLabel & { action: "add" | "remove" }): void {
-    this.info(action === "add" ? "API key added" : "API key removed", { ip, name });
+  keyChanged({
+    ip,
+    name,
+    action,
+    fingerprint,
+    scope,
+    expiresAt,
+    collections,
+  }: ClientLabel & KeyChange): void {
+    this.info(action === "add" ? "API key added" : "API key removed", {
+      ip,
+      name,
+      action,
+      key: fingerprint,
+      scope,
+      ...(expiresAt !== undefined && { expires: new Date(expiresAt).toISOString() }),
+      ...(collections && { collections: collections.join(",") }),
+    });
   }
 
   diskFailed({ reason }: { reason: string }): void {

@@ -3,28 +3,16 @@
  */
 import { totalmem } from "node:os";
 import { type Command, Option } from "commander";
-import {
-  CONNECTIONS_MAX,
-  CONNECTIONS_PER_KEY_MAX,
-  FRAME_BYTES_MAX,
-  REPLY_BYTES_MAX,
-  SLOW_REQUEST_MS,
-} from "../protocol/limits.ts";
+import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import { SLOW_REQUEST_MS } from "../protocol/limits.ts";
 import { DURABILITIES, type Durability } from "../storage/storage.ts";
 import { usageError } from "./command_error.ts";
+import { LIMIT_OPTIONS } from "./limit_options.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
-import {
-  describeSize,
-  integerIn,
-  nonEmptyText,
-  oneOf,
-  secondsIn,
-  sizeIn,
-  type ValueReader,
-} from "./option_value.ts";
+import { integerIn, nonEmptyText, oneOf, secondsIn, sizeIn, type ValueReader } from "./option_value.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
-export type ServeOptions = {
+export type ServeOptions = AdjustableLimits & {
   readonly port: number;
   readonly host: string;
   readonly secretKey: string | undefined;
@@ -43,28 +31,27 @@ export type ServeOptions = {
   readonly tlsFiles: TlsFiles | undefined;
   /** None: any. */
   readonly allowedOrigins: readonly string[];
-  readonly connectionsMax: number;
-  readonly connectionsPerKeyMax: number;
   /** Where metrics are for everyone who gets there. */
   readonly opsPort: number | undefined;
-  readonly frameBytesMax: number;
-  readonly replyBytesMax: number;
   readonly memoryBytesMax: number;
 };
 
 const PORTS = { min: 0, max: 65_535 };
 const FLUSH_SECONDS = { min: 0.01, max: 86_400 };
-const CONNECTIONS = { min: 1, max: 1_000_000 };
 const SLOW_REQUEST = { min: 0, max: 3_600_000 };
-const FRAME_BYTES = { min: 2 ** 10, max: 2 ** 28 };
-/** Bun takes a text up to 2 GiB; half of that leaves room for what waits before it. */
-const REPLY_BYTES = { min: 2 ** 10, max: 2 ** 30 };
-
 const MEMORY_BYTES = { min: 2 ** 24, max: 2 ** 50 };
 
 /** Adds the options to a command; `readServeOptions` reads them again. */
 export function addServeOptions(command: Command): Command {
-  return command
+  addPlainOptions(command);
+  for (const { flags, description, read, fallback } of LIMIT_OPTIONS.values()) {
+    command.addOption(option(flags, description, read, fallback));
+  }
+  return command;
+}
+
+function addPlainOptions(command: Command): void {
+  command
     .addOption(
       option("-p, --port <number>", "port to listen on; 0 takes a free one", integerIn(PORTS), "8080"),
     )
@@ -100,22 +87,6 @@ export function addServeOptions(command: Command): Command {
     )
     .addOption(
       option(
-        "--max-connections <number>",
-        "most connections",
-        integerIn(CONNECTIONS),
-        String(CONNECTIONS_MAX),
-      ),
-    )
-    .addOption(
-      option(
-        "--max-connections-per-key <number>",
-        "most connections with one API key",
-        integerIn(CONNECTIONS),
-        String(CONNECTIONS_PER_KEY_MAX),
-      ),
-    )
-    .addOption(
-      option(
         "--ops-port <number>",
         "another port, with /healthz, /readyz and /metrics only",
         integerIn(PORTS),
@@ -137,12 +108,6 @@ export function addServeOptions(command: Command): Command {
         integerIn(SLOW_REQUEST),
         String(SLOW_REQUEST_MS),
       ),
-    )
-    .addOption(
-      option("--max-frame <size>", "largest frame taken", sizeIn(FRAME_BYTES), describeSize(FRAME_BYTES_MAX)),
-    )
-    .addOption(
-      option("--max-reply <size>", "largest reply sent", sizeIn(REPLY_BYTES), describeSize(REPLY_BYTES_MAX)),
     )
     .addOption(
       option(
@@ -173,13 +138,19 @@ export function readServeOptions(command: Command): ServeOptions {
     slowRequestMs: values.slowRequestMs,
     tlsFiles: readTlsOptions(values),
     allowedOrigins: values.allowOrigin ?? [],
-    connectionsMax: values.maxConnections,
-    connectionsPerKeyMax: values.maxConnectionsPerKey,
     opsPort: values.opsPort,
-    frameBytesMax: values.maxFrame,
-    replyBytesMax: values.maxReply,
     memoryBytesMax: values.memoryLimit ?? machineMemoryLimit(),
+    ...readLimits(values),
   };
+}
+
+function readLimits(values: Readonly<Record<string, unknown>>): AdjustableLimits {
+  const limits = Array.from(LIMIT_OPTIONS, ([name, { flags, description }]) => [
+    name,
+    values[new Option(flags, description).attributeName()],
+  ]);
+  // The readers of LIMIT_OPTIONS, one for each limit, have made numbers of them.
+  return Object.fromEntries(limits) as AdjustableLimits;
 }
 
 function readTlsOptions({ tlsCert, tlsKey }: Record<string, string | undefined>): TlsFiles | undefined {

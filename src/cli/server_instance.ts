@@ -6,7 +6,8 @@
  */
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
+import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import type { StatusOf } from "../server/context.ts";
 import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { recoverDirectory } from "../storage/recovery.ts";
@@ -26,18 +27,8 @@ export type InstanceOptions = Pick<
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
   Partial<
-    Pick<
-      ServeOptions,
-      | "allowedOrigins"
-      | "connectionsMax"
-      | "connectionsPerKeyMax"
-      | "frameBytesMax"
-      | "opsPort"
-      | "recover"
-      | "replyBytesMax"
-      | "slowRequestMs"
-      | "tlsFiles"
-    >
+    AdjustableLimits &
+      Pick<ServeOptions, "allowedOrigins" | "opsPort" | "recover" | "slowRequestMs" | "tlsFiles">
   >;
 
 export type InstanceParts = {
@@ -147,10 +138,10 @@ type StatusSources = {
   readonly storage?: SqliteStorage;
 };
 
-function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "connections">> {
+function statusOf(sources: StatusSources): StatusOf {
   const { options, startedAtMs, database, housekeeping, storage } = sources;
   const run = crypto.randomUUID();
-  return async () => {
+  return async (isVisible) => {
     const disk = (await storage?.diskBytes()) ?? null;
     const writes = database.writes();
     const nowMs = performance.now();
@@ -159,7 +150,7 @@ function statusOf(sources: StatusSources): () => Promise<Omit<ServerStatus, "con
       version: VERSION,
       commit: COMMIT,
       uptimeMs: Math.round(nowMs - startedAtMs),
-      ...database.counts(),
+      ...database.counts(isVisible),
       memory: {
         usedBytes: database.memory().usedBytes,
         limitBytes: options.memoryBytesMax,

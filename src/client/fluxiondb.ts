@@ -23,6 +23,7 @@ import {
 import { Session } from "./session.ts";
 import type {
   ApiKey,
+  ApiKeyLimits,
   CallOptions,
   ConnectionInfo,
   ConnectionState,
@@ -268,9 +269,25 @@ export class FluxionDB implements AsyncDisposable {
     await this.#ask("rval", { col: collection, key }, options);
   }
 
-  /** Adds an API key, or changes its scope. With the master key only. */
-  async addApiKey(key: string, scope: Scope, options: CallOptions = {}): Promise<Scope> {
-    return (await this.#ask("keys", { action: "add", key, scope }, options)).body.scope as Scope;
+  /**
+   * Adds an API key, or changes its scope and its limits. With the master key only.
+   *
+   * @throws FluxionError `unsupported` when the server does not know of limits, and has added the key without them
+   */
+  async addApiKey(
+    key: string,
+    scope: Scope,
+    { expiresAt: until, collections, ...options }: ApiKeyLimits & CallOptions = {},
+  ): Promise<Scope> {
+    const expiresAt = until instanceof Date ? until.getTime() : until;
+    const { body } = await this.#ask("keys", { action: "add", key, scope, expiresAt, collections }, options);
+    const isHeld = (asked: unknown, lifted: string, got: unknown): boolean =>
+      asked === undefined || asked === lifted || JSON.stringify(asked) === JSON.stringify(got);
+    if (isHeld(expiresAt, "never", body.expiresAt) && isHeld(collections, "all", body.collections)) {
+      return body.scope as Scope;
+    }
+    const problem = "The server does not know of limits, and has added the API key without them: remove it";
+    throw new FluxionError("unsupported", problem);
   }
 
   /** Whoever is connected with it is disconnected. With the master key only. */

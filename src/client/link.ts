@@ -112,6 +112,9 @@ export class Link {
     if (code === POLICY_VIOLATION && reason === "API key revoked") {
       return ["unauthorized", `${this.#place()} has revoked the API key`];
     }
+    if (code === POLICY_VIOLATION && reason === "API key expired") {
+      return ["unauthorized", `The API key for ${this.#place()} has expired`];
+    }
     // Not again: it would be refused again.
     if (code === POLICY_VIOLATION || code === MESSAGE_TOO_BIG) {
       return ["refused", `${this.#place()} refused a request and closed (${code}${reason && ` ${reason}`})`];
@@ -122,7 +125,9 @@ export class Link {
 
   /** A WebSocket hides the answer to its upgrade request, at most its status is in a message: so it is asked for. */
   async #failureReason(): Promise<[ClientErrorCode, string]> {
-    const refusal = /\b401\b/.test(this.#complaint) ? "Unknown API key" : await this.#askForRefusal();
+    const refusal = /\b401\b/.test(this.#complaint)
+      ? "Unknown API key, or one that has expired"
+      : await this.#askForRefusal();
     if (refusal !== undefined) return ["unauthorized", `${this.#place()} refused the API key: ${refusal}`];
     const complaint = this.#complaint.replaceAll(this.#address.href, this.#place());
     return ["connection_failed", `Cannot connect to ${this.#place()}${complaint && `: ${complaint}`}`];

@@ -7,6 +7,7 @@ export { FluxionDB, type FluxionDBOptions } from "./fluxiondb.ts";
 export type { WebSocketConstructor } from "./link.ts";
 export type {
   ApiKey,
+  ApiKeyLimits,
   CallOptions,
   ConnectionInfo,
   ConnectionState,

@@ -10,7 +10,9 @@ export const TIMESTAMP_MIN = -(2n ** 63n);
 export const TIMESTAMP_MAX = 2n ** 63n - 1n;
 
 /** The fields of a request's `data`; what is undefined is left out. */
-export type Fields = Readonly<Record<string, string | number | bigint | boolean | undefined>>;
+export type Fields = Readonly<
+  Record<string, string | number | bigint | boolean | readonly string[] | undefined>
+>;
 
 /** `data` is the JSON text of the payload. */
 export const frameText = (id: string, type: string, data: string): string =>

@@ -54,7 +54,23 @@ export type PagedHistoryQuery = HistoryQuery & {
 
 export type Scope = "readonly" | "read_write" | "read_write_delete";
 
-export type ApiKey = { readonly key: string; readonly scope: Scope; readonly deletable: boolean };
+export type ApiKey = {
+  readonly key: string;
+  readonly scope: Scope;
+  readonly deletable: boolean;
+  /** When it stops being good, in milliseconds since 1970; missing for a key that never does. */
+  readonly expiresAt?: number;
+  /** What it may know of, names and `/patterns/`; missing for a key that may know of all. */
+  readonly collections?: readonly string[];
+};
+
+/** What a key is held to beside its scope. What is not given stays as it is, and a new key is not limited. */
+export type ApiKeyLimits = {
+  /** In milliseconds since 1970; `never` lifts it. */
+  readonly expiresAt?: number | Date | "never";
+  /** Exact names and `/patterns/`; `all` lifts it. */
+  readonly collections?: readonly string[] | "all";
+};
 
 export type ConnectionInfo = {
   readonly ip: string;

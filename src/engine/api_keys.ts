@@ -9,12 +9,25 @@ import { DatabaseError } from "../protocol/errors.ts";
 import { API_KEY_LENGTH_MAX, API_KEYS_MAX } from "../protocol/limits.ts";
 import type { Scope } from "../protocol/scope.ts";
 import type { ApiKeyStorage, StoredApiKey } from "../storage/storage.ts";
+import {
+  changeLimits,
+  type KeyLimitChange,
+  type KeyLimits,
+  type KeyLimitValues,
+  readLimits,
+  writeLimits,
+} from "./key_limits.ts";
 import { KeySeal } from "./key_seal.ts";
 
-/** What a connection holds: one object a key as long as it is known, so that a new scope counts at once. */
-export type ApiKey = { scope: Scope; readonly isMaster: boolean };
+/** What a connection holds: one object a key as long as it is known, so that a new scope and new limits count at once. */
+export type ApiKey = { scope: Scope; limits: KeyLimits | undefined; readonly isMaster: boolean };
 
-export type ListedApiKey = { readonly key: string; readonly scope: Scope; readonly deletable: boolean };
+/** The members of a limit are there where the key has it. */
+export type ListedApiKey = KeyLimitValues & {
+  readonly key: string;
+  readonly scope: Scope;
+  readonly deletable: boolean;
+};
 
 export type ApiKeysOptions = {
   /** The master key; it also seals the others. */
@@ -44,16 +57,20 @@ export class ApiKeys {
   constructor({ secretKey, stored, storage }: ApiKeysOptions) {
     this.#seal = new KeySeal(secretKey);
     this.#storage = storage;
-    for (const { digest, scope, sealed } of stored) {
-      this.#entries.set(nameOf(digest), { apiKey: { scope, isMaster: false }, digest, sealed });
+    for (const { digest, scope, limits, sealed } of stored) {
+      const apiKey: ApiKey = { scope, limits: readLimits(limits), isMaster: false };
+      this.#entries.set(nameOf(digest), { apiKey, digest, sealed });
     }
     // Last, so that it also stands for a stored key that has since become the secret key.
     const digest = digestOf(secretKey);
-    const apiKey: ApiKey = { scope: "read_write_delete", isMaster: true };
+    const apiKey: ApiKey = { scope: "read_write_delete", limits: undefined, isMaster: true };
     this.#entries.set(nameOf(digest), { apiKey, digest, sealed: new Uint8Array(), shown: secretKey });
   }
 
-  /** Tells nothing by the time it takes: only digests are compared, which a client cannot steer. */
+  /**
+   * The key's entry, also when it has expired. Tells nothing by the time it takes: only digests are compared, which a
+   * client cannot steer.
+   */
   authenticate(key: string): ApiKey | undefined {
     if (key.length > API_KEY_LENGTH_MAX) return undefined;
     const digest = digestOf(key);
@@ -62,14 +79,16 @@ export class ApiKeys {
   }
 
   /**
-   * Adds a key, or changes its scope. With a storage it counts once it is durable, which is when the promise resolves.
+   * Adds a key, or changes its scope and its limits. With a storage it counts once it is durable, which is when the
+   * promise resolves.
    *
-   * @throws DatabaseError `key_refused` for the master key, `too_large`, `storage_failed`
+   * @throws DatabaseError `key_refused` for the master key, `too_large`, `limit_reached`, `storage_failed`
    */
-  add(key: string, scope: Scope): Promise<void> | undefined {
+  add(key: string, scope: Scope, change: KeyLimitChange = {}): Promise<void> | undefined {
     const storage = this.#storage;
-    if (storage !== undefined) return this.#enqueue(() => this.#addStored(storage, key, scope));
-    this.#apply(this.#entryFor(key, scope), scope);
+    if (storage !== undefined) return this.#enqueue(() => this.#addStored(storage, key, scope, change));
+    const entry = this.#entryFor(key, scope);
+    this.#apply(entry, scope, changeLimits(entry.apiKey.limits, change));
     return undefined;
   }
 
@@ -89,11 +108,10 @@ export class ApiKeys {
 
   /** All keys, the master key among them, sorted by code unit. */
   list(): ListedApiKey[] {
-    const keys = [...this.#entries.values()].map((entry) => ({
-      key: this.#show(entry),
-      scope: entry.apiKey.scope,
-      deletable: !entry.apiKey.isMaster,
-    }));
+    const keys = [...this.#entries.values()].map((entry): ListedApiKey => {
+      const { scope, limits, isMaster } = entry.apiKey;
+      return { key: this.#show(entry), scope, deletable: !isMaster, ...shownLimits(limits) };
+    });
     return keys.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
@@ -103,10 +121,12 @@ export class ApiKeys {
     return changed;
   }
 
-  async #addStored(storage: ApiKeyStorage, key: string, scope: Scope): Promise<void> {
+  async #addStored(storage: ApiKeyStorage, key: string, scope: Scope, change: KeyLimitChange): Promise<void> {
     const entry = this.#entryFor(key, scope);
-    await persist(storage.putApiKey({ digest: entry.digest, scope, sealed: entry.sealed }), "add");
-    this.#apply(entry, scope);
+    const limits = changeLimits(entry.apiKey.limits, change);
+    const { digest, sealed } = entry;
+    await persist(storage.putApiKey({ digest, scope, limits: writeLimits(limits), sealed }), "add");
+    this.#apply(entry, scope, limits);
   }
 
   async #removeStored(storage: ApiKeyStorage, key: string): Promise<ApiKey> {
@@ -116,7 +136,7 @@ export class ApiKeys {
     return apiKey;
   }
 
-  /** A key's entry, sealed with the secret key of today, not added yet; its scope is still the earlier one, if any. */
+  /** A key's entry, sealed with the secret key of today, not added yet; its scope and limits are still the earlier ones, if any. */
   #entryFor(key: string, scope: Scope): Entry {
     if (key.length > API_KEY_LENGTH_MAX) {
       const problem = `expected at most ${API_KEY_LENGTH_MAX} characters, got ${key.length}`;
@@ -126,14 +146,15 @@ export class ApiKeys {
     const known = this.#entries.get(nameOf(digest));
     if (known?.apiKey.isMaster) throw refused("the master key's scope cannot be changed");
     if (known === undefined && this.#entries.size > API_KEYS_MAX) {
-      throw new DatabaseError("too_large", `Cannot add an API key: there are ${API_KEYS_MAX} already`);
+      throw new DatabaseError("limit_reached", `Cannot add an API key: there are ${API_KEYS_MAX} already`);
     }
-    const apiKey = known?.apiKey ?? { scope, isMaster: false };
+    const apiKey = known?.apiKey ?? { scope, limits: undefined, isMaster: false };
     return { apiKey, digest, sealed: this.#seal.seal({ text: key, digest }), shown: key };
   }
 
-  #apply(entry: Entry, scope: Scope): void {
+  #apply(entry: Entry, scope: Scope, limits: KeyLimits | undefined): void {
     entry.apiKey.scope = scope;
+    entry.apiKey.limits = limits;
     this.#entries.set(nameOf(entry.digest), entry);
   }
 
@@ -159,6 +180,15 @@ const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString("lat
 
 const fingerprintOf = (digest: Uint8Array): string =>
   `sha256:${Buffer.from(digest).toString("hex").slice(0, FINGERPRINT_DIGITS)}`;
+
+/** What stands for a key where it must not be shown. */
+export const fingerprintOfKey = (key: string): string => fingerprintOf(digestOf(key));
+
+/** As clients see them: only those that there are. */
+export function shownLimits(limits: KeyLimits | undefined): KeyLimitValues {
+  const { expiresAt, collections } = limits ?? {};
+  return { ...(expiresAt !== undefined && { expiresAt }), ...(collections && { collections }) };
+}
 
 /** These texts are known to clients. */
 const refused = (text: string): DatabaseError => new DatabaseError("key_refused", text);

@@ -91,13 +91,13 @@ async function saveCollection(
   const isNew = !collection.isSaved;
   // From here on a file may exist, and whoever deletes the collection has to know.
   collection.isSaved = true;
-  if (isNew) {
-    // There may be a file of a collection of that name that was deleted: this one takes its place.
-    await journalSynced();
-    if (!collection.isGone) dropped.delete(collection.name.text);
-  }
-  await storage.beginCheckpoint(collection.name.text, { isNew });
   try {
+    if (isNew) {
+      // There may be a file of a collection of that name that was deleted: this one takes its place.
+      await journalSynced();
+      if (!collection.isGone) dropped.delete(collection.name.text);
+    }
+    await storage.beginCheckpoint(collection.name.text, { isNew });
     let chunksLeft = taken.waitingChunks * PASSES_MAX;
     while (taken.waitingChunks > LAST_PORTION_CHUNKS && chunksLeft > 0 && !collection.isGone) {
       const before = taken.chunks.length;

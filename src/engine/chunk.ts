@@ -8,6 +8,7 @@
  * A packed or cold chunk that is read has a page besides, which is a copy and may be dropped. Counts and bounds are
  * known in every form. ChunkStore moves chunks between the forms.
  */
+import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Page } from "./page.ts";
 import type { Slab } from "./slab.ts";
 
@@ -95,6 +96,14 @@ export class Chunk {
   /** Which record that is if the records are evenly spaced. */
   latestNear(high: number, low: number): number {
     return this.#isInside(high, low) ? this.indexNear(high, low) : this.count - 1;
+  }
+
+  /** Whether all records are of the times from one to another, both included. */
+  isCovered(from: Timestamp, to: Timestamp): boolean {
+    const { firstHigh, firstLow, lastHigh, lastLow } = this;
+    const isAfterStart =
+      firstHigh > from.high || (firstHigh === from.high && firstLow >>> 0 >= from.low >>> 0);
+    return isAfterStart && (lastHigh < to.high || (lastHigh === to.high && lastLow >>> 0 <= to.low >>> 0));
   }
 
   startsAfter(high: number, low: number): boolean {

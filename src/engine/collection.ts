@@ -37,11 +37,15 @@ const DOCUMENT_BYTES = 448;
 
 type CollectionStorage = Pick<Storage, "readChunk">;
 
+export type Totals = { documents: number };
+
 export type CollectionOptions = {
   readonly name: Name;
   readonly chunks: ChunkStore;
   readonly longWork: LongWork;
   readonly latestTexts: LatestTexts;
+  /** Counted over all collections. */
+  readonly totals: Totals;
   /** Where cold chunks are; without, nothing is saved and there are none. */
   readonly storage: CollectionStorage | undefined;
 };
@@ -74,16 +78,18 @@ export class Collection implements SeriesHost {
   lastChunkId = 0;
 
   readonly #longWork: LongWork;
+  readonly #totals: Totals;
   /** By pattern, in the order they were asked for. */
   readonly #matches = new Map<string, Matches>();
 
   readonly #storage: CollectionStorage | undefined;
 
-  constructor({ name, chunks, longWork, latestTexts, storage }: CollectionOptions) {
+  constructor({ name, chunks, longWork, latestTexts, totals, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
     this.#longWork = longWork;
     this.latestText = new LatestText(latestTexts, this.documents);
+    this.#totals = totals;
     this.#storage = storage;
     this.changes = storage === undefined ? undefined : new Changes();
   }
@@ -116,6 +122,7 @@ export class Collection implements SeriesHost {
     this.chunks.objectBytes += DOCUMENT_BYTES;
     this.lastDocumentId = Math.max(this.lastDocumentId, id);
     this.documents.add(series);
+    this.#totals.documents++;
     return series;
   }
 
@@ -123,6 +130,7 @@ export class Collection implements SeriesHost {
   removeDocument(series: Series): void {
     this.recordCount -= series.recordCount;
     this.documents.delete(series);
+    this.#totals.documents--;
     // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
     this.changes?.removedDocuments.push(series.id);
     for (const chunk of series.chunks) this.chunkRemoved(chunk);
@@ -152,6 +160,7 @@ export class Collection implements SeriesHost {
   end(): void {
     this.isGone = true;
     this.latestText.forget();
+    this.#totals.documents -= this.documents.size;
     this.chunks.objectBytes -= this.values.bytes;
     this.name.free(this.chunks.slabs);
     this.#longWork.begin(this.#freeDocuments());

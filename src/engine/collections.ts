@@ -15,10 +15,16 @@ export class Collections {
   readonly dropped = new Set<string>();
 
   readonly #options: Omit<CollectionOptions, "name">;
+  readonly #totals = { documents: 0 };
   readonly #table = new NameTable<Collection>();
 
-  constructor(options: Omit<CollectionOptions, "name">) {
-    this.#options = options;
+  constructor(options: Omit<CollectionOptions, "name" | "totals">) {
+    this.#options = { ...options, totals: this.#totals };
+  }
+
+  /** Of all collections. */
+  get documentCount(): number {
+    return this.#totals.documents;
   }
 
   get size(): number {

@@ -4,6 +4,8 @@
  * MemoryDatabase is the implementation; another one, on a server of its own, may stand behind the same interface.
  * Answers are JSON text, ready to be sent: the engine keeps records as the bytes they are sent as.
  */
+
+import type { AsciiText } from "../protocol/ascii.ts";
 import type { Request } from "../protocol/messages.ts";
 import type { InsertBatch } from "./insert_batch.ts";
 
@@ -18,13 +20,16 @@ export type Written = Promise<void> | undefined;
 /** JSON text that is bytes still: it becomes a string once, together with what the server puts around it. */
 export interface AnswerBytes {
   readonly byteLength: number;
-  /** The text with three others before it and one behind it; to be called at once, and only once. */
-  within(first: string, second: string, third: string, last: string): string;
+  /** The text with two others and an id before it and one behind it; to be called at once, and only once. */
+  within(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string;
 }
 
 /** JSON text. */
 export type AnswerText = string | AnswerBytes;
 export type Answer = AnswerText | Promise<AnswerText>;
+
+/** Whether whoever asks may know of a collection. */
+export type IsVisible = (collection: string) => boolean;
 
 export interface Database {
   /**
@@ -51,10 +56,11 @@ export interface Database {
    */
   history(query: Request<"qdoc">): Answer;
 
-  /** `[NAME,…]`, sorted. */
-  collections(): Answer;
+  /** `[NAME,…]`, sorted: all, or those that are visible. */
+  collections(isVisible?: IsVisible): Answer;
 
-  deleteDocument(request: Request<"ddoc">): Written;
+  /** Without a collection, in all of them, or in those that are visible. */
+  deleteDocument(request: Request<"ddoc">, isVisible?: IsVisible): Written;
   deleteCollection(request: Request<"dcol">): Written;
   deleteRecords(records: Request<"dmrec">): Written;
   deleteRange(range: Request<"drrng">): Written;

@@ -1,5 +1,5 @@
 /**
- * What a history asks for, and what is left of it when reading has come to the end of a chunk.
+ * What a history asks for, and what is left of it when a turn is over.
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk } from "./chunk.ts";
@@ -14,7 +14,7 @@ export type HistoryRange = {
 };
 
 /** What is left of a range when a chunk has been read; there is another one behind it, so its bounds have neighbours. */
-export function restOf(range: HistoryRange, chunk: Chunk, left: number): HistoryRange {
+export function restBehind(range: HistoryRange, chunk: Chunk, left: number): HistoryRange {
   const limit = range.limit > 0 ? left : range.limit;
   if (range.reverse) {
     const { firstHigh, firstLow } = chunk;
@@ -30,4 +30,10 @@ export function restOf(range: HistoryRange, chunk: Chunk, left: number): History
     limit,
     from: { high: lastLow === -1 ? lastHigh + 1 : lastHigh, low: (lastLow + 1) | 0 },
   };
+}
+
+/** What is left of a range when reading has come to a record, which is not read yet. */
+export function restFrom(range: HistoryRange, next: Timestamp, left: number): HistoryRange {
+  const limit = range.limit > 0 ? left : range.limit;
+  return range.reverse ? { ...range, limit, to: next } : { ...range, limit, from: next };
 }

@@ -75,7 +75,10 @@ export class LatestText {
     this.#table = table;
   }
 
-  /** A poll of all documents begins: only where it is not the first in a long time is anything kept. */
+  /**
+   * A poll of all documents begins, at any time: only where it is not the first in a long time is anything kept. Those
+   * at past times only cost one rendering.
+   */
   begin(): void {
     const isRepeated = this.#texts.seconds - this.askedAt <= KEPT_SECONDS;
     this.askedAt = this.#texts.seconds;

@@ -5,13 +5,13 @@
  * of the event loop, so there is nothing to lock. What is long and can be divided, reading and giving back memory, goes
  * on in later turns.
  */
+import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
 import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
   LATEST_TEXT_BYTES_MAX,
-  REPLY_BYTES_MAX,
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
@@ -23,7 +23,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
-import type { Answer, Database, Written } from "./database.ts";
+import type { Answer, Database, IsVisible, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -52,11 +52,13 @@ import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
+import { WriteLimits, type WriteLimitValues } from "./write_limits.ts";
 
-export type MemoryDatabaseOptions = {
+export type MemoryDatabaseOptions = Partial<
+  WriteLimitValues & Pick<AdjustableLimits, "patternLengthMax" | "replyBytesMax">
+> & {
   /** Where it is saved; without, it is in memory only. */
   storage?: Storage;
-  replyBytesMax?: number;
   /** What records and caches may take. */
   memoryBytesMax?: number;
   /** What texts for polls may take; tests make it small. */
@@ -78,8 +80,9 @@ const EMPTY_ARRAY = "[]";
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
-  readonly #patterns = new PatternCache();
-  readonly #predicates = new Predicates(this.#patterns);
+  readonly #patterns: PatternCache;
+  readonly #predicates: Predicates;
+  readonly #writeLimits: WriteLimits;
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
   readonly #readingTools: ReadingTools;
@@ -95,13 +98,17 @@ export class MemoryDatabase implements Database {
 
   constructor({
     storage,
-    replyBytesMax = REPLY_BYTES_MAX,
     memoryBytesMax = Number.POSITIVE_INFINITY,
     latestTextBytesMax = LATEST_TEXT_BYTES_MAX,
     chunks = {},
     longWork = {},
+    ...given
   }: MemoryDatabaseOptions = {}) {
+    const limits = { ...ADJUSTABLE_LIMITS, ...given };
     this.#storage = storage;
+    this.#patterns = new PatternCache({ lengthMax: limits.patternLengthMax });
+    this.#predicates = new Predicates(this.#patterns);
+    this.#writeLimits = new WriteLimits(limits);
     this.#longWork = new LongWork(longWork);
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
@@ -127,7 +134,7 @@ export class MemoryDatabase implements Database {
       limitBytes: memoryBytesMax,
       save: checkpoints && (() => checkpoints.run()),
     });
-    this.#reply = new ReplyText({ bytesMax: replyBytesMax });
+    this.#reply = new ReplyText({ bytesMax: limits.replyBytesMax });
     this.#readingTools = { reply: this.#reply, lookup: new LatestLookup(), longWork: this.#longWork };
   }
 
@@ -163,9 +170,12 @@ export class MemoryDatabase implements Database {
     return this.#journal?.failure?.message;
   }
 
-  counts(): DatabaseCounts {
-    const counts = { collections: this.#collections.size, documents: 0, records: 0, keyValues: 0 };
+  /** Of all collections, or of those that are visible. */
+  counts(isVisible?: IsVisible): DatabaseCounts {
+    const counts = { collections: 0, documents: 0, records: 0, keyValues: 0 };
     for (const collection of this.#collections.sorted()) {
+      if (isVisible?.(collection.name.text) === false) continue;
+      counts.collections++;
       counts.documents += collection.documents.size;
       counts.records += collection.recordCount;
       counts.keyValues += collection.values.size;
@@ -224,6 +234,7 @@ export class MemoryDatabase implements Database {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
+    this.#writeLimits.checkInsert(batch, this.#collections);
     const record = this.#rendered;
     record.source = batch.text;
     record.view = batch.textView;
@@ -293,11 +304,12 @@ export class MemoryDatabase implements Database {
     return readHistory({ collection, series, range: query, predicate }, this.#readingTools);
   }
 
-  collections(): string {
+  collections(isVisible?: IsVisible): string {
     const reply = this.#reply;
     reply.clear();
     reply.byte(OPEN_BRACKET);
     for (const { name } of this.#collections.sorted()) {
+      if (isVisible?.(name.text) === false) continue;
       if (reply.length > 1) reply.byte(COMMA);
       reply.copyShort(name.slab, name.start - 1, name.end + 1);
     }
@@ -305,8 +317,15 @@ export class MemoryDatabase implements Database {
     return reply.take();
   }
 
-  deleteDocument(request: Request<"ddoc">): Written {
-    return this.#write({ type: "ddoc", request });
+  deleteDocument(request: Request<"ddoc">, isVisible?: IsVisible): Written {
+    if (request.col !== "" || isVisible === undefined) return this.#write({ type: "ddoc", request });
+    // A command each, so that a start repeats it without the key. All of a turn is one commit: the last one's promise.
+    let written: Written;
+    for (const { name, documents } of [...this.#collections.sorted()]) {
+      if (!isVisible(name.text) || documents.get(request.doc) === undefined) continue;
+      written = this.#write({ type: "ddoc", request: { doc: request.doc, col: name.text } });
+    }
+    return written;
   }
 
   deleteCollection(request: Request<"dcol">): Written {
@@ -314,6 +333,7 @@ export class MemoryDatabase implements Database {
   }
 
   deleteRecords(request: Request<"dmrec">): Written {
+    this.#writeLimits.checkRemovals(request);
     return this.#write({ type: "dmrec", request });
   }
 
@@ -321,8 +341,10 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue({ col, key, value }: Request<"sval">): Written {
+  setValue(request: Request<"sval">): Written {
+    const { col, key, value } = request;
     const journal = this.#journal;
+    this.#writeLimits.checkValue(request, this.#collections);
     this.#memory.ensureRoom(key.length + value.length);
     journal?.ensureWritable();
     const text = quoteText(value);

@@ -6,6 +6,7 @@
  */
 import { ENTRY_WORDS, type Page } from "./page.ts";
 import type { ReplyText } from "./reply_text.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** Appends the records `[from, to)`. */
 export function copyRun(reply: ReplyText, page: Page, from: number, to: number): void {
@@ -14,18 +15,22 @@ export function copyRun(reply: ReplyText, page: Page, from: number, to: number):
 
 /** Appends the records `[from, to)`, the last one first. */
 export function copyReversed(reply: ReplyText, page: Page, from: number, to: number): void {
-  const { slab } = page;
-  const { words } = slab;
+  const { bytes, words, view } = page.slab;
   const first = page.recordStart(from);
   let end = page.recordEnd(to - 1);
   reply.reserve(end - first);
+  const target = reply.view;
+  let at = reply.end;
+  reply.end += end - first;
   let previous = page.endWord(to - 1) + ENTRY_WORDS;
-  for (let record = to - 1; record > from; record--, previous += ENTRY_WORDS) {
-    const start = page.start + (words[previous] as number);
-    reply.copyShort(slab, start, end);
+  for (let record = to - 1; record >= from; record--, previous += ENTRY_WORDS) {
+    const start = record === from ? first : page.start + (words[previous] as number);
+    const size = end - start;
+    if (size > COPIED_HERE_BYTES_MAX) bytes.copy(reply.bytes, at, start, end);
+    else copyText(view, start, target, at, size);
+    at += size;
     end = start;
   }
-  reply.copyShort(slab, first, end);
 }
 
 /**

@@ -6,12 +6,18 @@
  */
 import { RE2JS } from "re2js";
 import { DatabaseError } from "../protocol/errors.ts";
-import { PATTERN_CACHE_MAX, PATTERN_INSTRUCTIONS_MAX, PATTERN_LENGTH_MAX } from "../protocol/limits.ts";
+import {
+  PATTERN_CACHE_MAX,
+  PATTERN_INSTRUCTIONS_MAX,
+  PATTERN_LENGTH_MAX,
+  PATTERN_STEPS_MAX,
+  PATTERN_UNICODE_CLASSES_MAX,
+} from "../protocol/limits.ts";
 import type { Pattern } from "../protocol/pattern.ts";
 import { literalsOf } from "./finite_pattern.ts";
 
 export type CompiledPattern = {
-  /** Whether the pattern matches anywhere in the text. */
+  /** Whether the pattern matches anywhere in the text. @throws DatabaseError `bad_pattern` where both are too large */
   test(text: string): boolean;
   /** Where these say the same: a text matches when it contains one of them. */
   readonly literals: readonly string[] | undefined;
@@ -21,9 +27,14 @@ export class PatternCache {
   /** In the order of their last use: a Map keeps the order of insertion. */
   readonly #compiled = new Map<string, CompiledPattern>();
   readonly #sizeMax: number;
+  readonly #lengthMax: number;
 
-  constructor({ sizeMax = PATTERN_CACHE_MAX }: { sizeMax?: number } = {}) {
+  constructor({
+    sizeMax = PATTERN_CACHE_MAX,
+    lengthMax = PATTERN_LENGTH_MAX,
+  }: { sizeMax?: number; lengthMax?: number } = {}) {
     this.#sizeMax = sizeMax;
+    this.#lengthMax = lengthMax;
   }
 
   /** @throws DatabaseError `bad_pattern` */
@@ -31,7 +42,7 @@ export class PatternCache {
     const key = `${pattern.flags}/${pattern.source}`;
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      compiled = compilePattern(pattern);
+      compiled = compilePattern(pattern, this.#lengthMax);
       if (this.#compiled.size >= this.#sizeMax) {
         const [oldest] = this.#compiled.keys();
         this.#compiled.delete(oldest as string);
@@ -48,12 +59,20 @@ const FLAGS: Record<string, number> = {
   s: RE2JS.DOTALL,
 };
 
-function compilePattern({ source, flags }: Pattern): CompiledPattern {
-  if (source.length > PATTERN_LENGTH_MAX) {
+/** @throws DatabaseError `bad_pattern` */
+export function compilePattern(
+  { source, flags }: Pattern,
+  lengthMax: number = PATTERN_LENGTH_MAX,
+): CompiledPattern {
+  if (source.length > lengthMax) {
     throw new DatabaseError(
       "bad_pattern",
-      `A pattern may have ${PATTERN_LENGTH_MAX} characters, got ${source.length}`,
+      `A pattern may have ${lengthMax} characters, got ${source.length}`,
     );
+  }
+  if ((source.match(UNICODE_CLASS)?.length ?? 0) > PATTERN_UNICODE_CLASSES_MAX) {
+    const most = `at most ${PATTERN_UNICODE_CLASSES_MAX} Unicode classes such as \\p{L}`;
+    throw new DatabaseError("bad_pattern", `A pattern may have ${most}`);
   }
   let bits = 0;
   for (const flag of flags) bits |= FLAGS[flag] as number;
@@ -61,8 +80,21 @@ function compilePattern({ source, flags }: Pattern): CompiledPattern {
   if (compiled.programSize() > PATTERN_INSTRUCTIONS_MAX) {
     throw new DatabaseError("bad_pattern", "The pattern is too large: use smaller repetition counts");
   }
-  return { test: (text) => compiled.test(text), literals: literalsOf({ source, flags }) };
+  const textLengthMax = Math.floor(PATTERN_STEPS_MAX / compiled.programSize());
+  const test = (text: string): boolean => {
+    // Linear time is long where both are: a megabyte takes ten seconds with a thousand instructions.
+    if (text.length > textLengthMax) throw tooCostly(text.length);
+    return compiled.test(text);
+  };
+  return { test, literals: literalsOf({ source, flags }) };
 }
+
+function tooCostly(length: number): DatabaseError {
+  const problem = `The pattern is too large for a text of ${length} characters: use smaller repetition counts`;
+  return new DatabaseError("bad_pattern", problem);
+}
+
+const UNICODE_CLASS = /\\[pP]/g;
 
 /** Backreferences are what no linear engine has; the translation would make letters of them. */
 const BACKREFERENCE = /\\[k1-9]/;

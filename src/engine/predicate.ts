@@ -14,13 +14,20 @@ import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
 import { DATA_TAIL_BYTES, DataReader, dataStartAt } from "./record_text.ts";
 
 type Test = {
+  /** How many records may be looked at before the clock is. */
+  readonly recordsAtOnce: number;
   /** Sets `hits[record]` to 1 for the records in `[from, to)` that match and have `marks[record]` set. */
   find(page: Page, range: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void;
 };
 
 type Condition = { readonly test: Test; readonly keepsHits: boolean };
 
+/** A pattern may take a millisecond for each of them, and a chunk has hundreds. */
+const PATTERN_RECORDS_AT_ONCE = 8;
+
 export class Predicate {
+  /** How many records `select` should be asked about at a time, so that others get their turn. */
+  readonly recordsAtOnce: number;
   readonly #conditions: readonly Condition[];
   /** Reused for every page; as long as the fullest one. */
   #marks = new Uint8Array(0);
@@ -28,6 +35,7 @@ export class Predicate {
 
   constructor(conditions: readonly Condition[]) {
     this.#conditions = conditions;
+    this.recordsAtOnce = Math.min(...conditions.map(({ test }) => test.recordsAtOnce));
   }
 
   /** Marks (1) those of the records `[from, to)` that are kept. The array is valid until the next call. */
@@ -104,6 +112,7 @@ function testFor(text: string, { patterns, reader }: PredicateTools): Test {
 }
 
 class PatternTest implements Test {
+  readonly recordsAtOnce = PATTERN_RECORDS_AT_ONCE;
   readonly #test: CompiledPattern["test"];
   readonly #reader: DataReader;
 
@@ -121,6 +130,7 @@ class PatternTest implements Test {
 
 /** Whether a record's data contains one of some texts. */
 class LiteralTest implements Test {
+  readonly recordsAtOnce = Number.POSITIVE_INFINITY;
   readonly #needles: readonly Buffer[];
 
   constructor(texts: readonly string[]) {

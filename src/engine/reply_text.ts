@@ -5,7 +5,7 @@
  * live, and the whole becomes a string once, at memory speed, together with what the server puts around it: for that
  * there is room in front of the text. Strings that are concatenated are copied once more when they are sent.
  */
-import { COMMA } from "../protocol/ascii.ts";
+import { type AsciiText, COMMA } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
@@ -86,8 +86,9 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** Takes the text out, with others around it; the buffer is empty afterwards. */
-  within(first: string, second: string, third: string, last: string): string {
-    const text = this.#surround(first, second, third, last) ?? first + second + third + this.take() + last;
+  within(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string {
+    const text =
+      this.#surround(first, id, head, last) ?? first.text + id + head.text + this.take() + last.text;
     this.clear();
     return text;
   }
@@ -130,18 +131,19 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
-  #surround(first: string, second: string, third: string, last: string): string | undefined {
-    const start = FRONT_BYTES - first.length - second.length - third.length;
+  #surround(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string | undefined {
+    const idStart = FRONT_BYTES - head.bytes.length - id.length;
+    const start = idStart - first.bytes.length;
     if (this.#cutBytes > 0 || start < 0) return undefined;
-    this.reserve(last.length);
-    const { bytes } = this;
-    const end = this.end + last.length;
-    const isWritten =
-      writeAscii(bytes, start, first) &&
-      writeAscii(bytes, start + first.length, second) &&
-      writeAscii(bytes, FRONT_BYTES - third.length, third) &&
-      writeAscii(bytes, this.end, last);
-    return isWritten ? bytes.toString("utf8", start, end) : undefined;
+    this.reserve(last.bytes.length);
+    const { bytes, end } = this;
+    // One that is not ASCII takes more bytes than it has characters, and is not to reach into the text.
+    if (bytes.write(id, idStart, id.length) !== id.length || !isAscii(bytes, idStart, id.length))
+      return undefined;
+    writeAscii(bytes, start, first);
+    writeAscii(bytes, FRONT_BYTES - head.bytes.length, head);
+    writeAscii(bytes, end, last);
+    return bytes.toString("utf8", start, end + last.bytes.length);
   }
 
   #grow(more: number): void {
@@ -167,12 +169,11 @@ export class ReplyText implements AnswerBytes {
   }
 }
 
-/** Returns whether the text is ASCII, and written. A call out of the compiled code takes as long as such a text. */
-function writeAscii(bytes: Buffer, start: number, text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code > ASCII_MAX) return false;
-    bytes[start + at] = code;
-  }
+function writeAscii(target: Buffer, start: number, { bytes }: AsciiText): void {
+  for (let at = 0; at < bytes.length; at++) target[start + at] = bytes[at] as number;
+}
+
+function isAscii(bytes: Buffer, start: number, size: number): boolean {
+  for (let at = start; at < start + size; at++) if ((bytes[at] as number) > ASCII_MAX) return false;
   return true;
 }

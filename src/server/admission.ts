@@ -10,7 +10,8 @@ import {
   FAILED_LOGIN_DELAY_MS_MAX,
   FAILED_LOGINS_WAITING_MAX,
 } from "../protocol/limits.ts";
-import type { Connections } from "./connections.ts";
+import { ConnectionRate } from "./connection_rate.ts";
+import { type Connections, KEY_EXPIRED } from "./connections.ts";
 import { type Login, readLogin } from "./login.ts";
 import type { RefusalReason } from "./metrics.ts";
 
@@ -21,7 +22,11 @@ export type AdmissionOptions = {
   readonly allowedOrigins: readonly string[];
   readonly connectionsMax: number;
   readonly connectionsPerKeyMax: number;
+  /** From one address. */
+  readonly connectionsPerSecondMax: number;
   readonly nowMs: () => number;
+  /** The calendar's clock. */
+  readonly dateMs: () => number;
 };
 
 export type Refusal = {
@@ -42,12 +47,24 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** By address, the longest known first. */
   readonly #failures = new Map<string, { count: number; atMs: number }>();
+  readonly #rate: ConnectionRate;
   #waiting = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#rate = new ConnectionRate(options.connectionsPerSecondMax, options.nowMs);
   }
 
+  /** Who asks, by the key alone. Wherever a key can be tried out, it comes by here. */
+  login(request: Request, ip: string): Login | Refusal {
+    const { apiKeys, dateMs } = this.#options;
+    const login = readLogin(request, apiKeys, dateMs());
+    if (typeof login !== "string") return login;
+    const cause = login === KEY_EXPIRED ? "expired_key" : "api_key";
+    return { ...refusal(401, login, cause), delayMs: this.#failed(ip) };
+  }
+
+  /** Who is to be connected. */
   admit(request: Request, ip: string): Login | Refusal {
     const { allowedOrigins, connections, connectionsMax, connectionsPerKeyMax } = this.#options;
     // Programs send none.
@@ -55,20 +72,15 @@ export class Admission {
     if (origin !== null && allowedOrigins.length > 0 && !allowedOrigins.includes(origin)) {
       return refusal(403, "Origin not allowed", "origin");
     }
-    const login = this.authenticate(request, ip);
+    const login = this.login(request, ip);
     if ("status" in login) return login;
     if (connections.size >= connectionsMax) return refusal(503, "Too many connections", "limit");
     if (connections.countOf(login.apiKey) >= connectionsPerKeyMax) {
       return refusal(503, "Too many connections with this API key", "limit");
     }
+    // After the key: with wrong ones, nobody can use up what an address has.
+    if (!this.#rate.take(ip)) return refusal(429, "Too many new connections", "limit");
     return login;
-  }
-
-  /** By API key alone, for who does not stay. */
-  authenticate(request: Request, ip: string): Login | Refusal {
-    const login = readLogin(request, this.#options.apiKeys);
-    if (typeof login !== "string") return login;
-    return { ...refusal(401, login, "api_key"), delayMs: this.#failed(ip) };
   }
 
   /** Waits as long as a refusal is to be held back. So many may wait; others are answered at once. */

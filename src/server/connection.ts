@@ -9,8 +9,9 @@
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
 import { Queue } from "../engine/queue.ts";
-import { UNSENT_BYTES_PAUSE, WAITING_REPLIES_MAX, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import { UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { CommitGates } from "./commit_gate.ts";
+import type { FrameShare, FrameTurns } from "./frame_turns.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 
 export type Socket = ServerWebSocket<Connection>;
@@ -21,6 +22,10 @@ export type ConnectionOptions = {
   readonly name: string | null;
   readonly ip: string;
   readonly connectedAtMs: number;
+  /** Beyond so many replies that wait, nothing more is read. */
+  readonly requestsInFlightMax: number;
+  /** Shared by all connections. */
+  readonly turns: FrameTurns;
   readonly events: ConnectionEvents;
 };
 
@@ -46,6 +51,9 @@ export class Connection {
   readonly connectedAtMs: number;
 
   readonly #events: ConnectionEvents;
+  readonly #requestsInFlightMax: number;
+  readonly #turns: FrameTurns;
+  readonly #share: FrameShare = { turn: 0, count: 0 };
   #socket: Socket | undefined;
   readonly #waiting: ReplyQueue;
   /** Frames that had been read from the network when the connection was paused; no more than one read of the network. */
@@ -53,6 +61,8 @@ export class Connection {
   #isPaused = false;
   /** Whether the client lags behind in reading. */
   #isBehind = false;
+  /** Whether what it has sent goes on in a later turn of the event loop. */
+  #isInLine = false;
   #isStopping = false;
   /** When the last ping was sent. */
   #pingedAtMs: number | undefined;
@@ -60,11 +70,13 @@ export class Connection {
   #hasReadAll = false;
   #closing: { code: number; reason: string } | undefined;
 
-  constructor({ apiKey, name, ip, connectedAtMs, events }: ConnectionOptions) {
+  constructor({ apiKey, name, ip, connectedAtMs, requestsInFlightMax, turns, events }: ConnectionOptions) {
     this.apiKey = apiKey;
     this.name = name;
     this.ip = ip;
     this.connectedAtMs = connectedAtMs;
+    this.#requestsInFlightMax = requestsInFlightMax;
+    this.#turns = turns;
     this.#events = events;
     this.#waiting = new ReplyQueue({
       onReady: () => this.#flush(),
@@ -107,7 +119,7 @@ export class Connection {
   receive(frame: Frame): void {
     if (this.#isStopping || this.#closing !== undefined) return;
     if (this.#isPaused) this.#heldBack.push(frame);
-    else this.#events.frame(this, frame);
+    else this.#handle(frame);
   }
 
   /** The network has taken some of what was unsent. */
@@ -157,6 +169,19 @@ export class Connection {
     this.#socket?.close(code, reason);
   }
 
+  #handle(frame: Frame): void {
+    this.#events.frame(this, frame);
+    if (!this.#turns.isUsedUp(this.#share, frame.length) || this.#isInLine) return;
+    this.#isInLine = true;
+    this.#turns.wait(this.#goOn);
+    this.#updatePause();
+  }
+
+  readonly #goOn = (): void => {
+    this.#isInLine = false;
+    this.#updatePause();
+  };
+
   #flush(): void {
     if (this.#socket === undefined || this.#isBehind || !this.#waiting.isReady) return;
     // One write to the network for all replies of a commit.
@@ -194,8 +219,9 @@ export class Connection {
   #updatePause(): void {
     const isPaused =
       this.#isBehind ||
+      this.#isInLine ||
       this.#waiting.hasPromised ||
-      this.#waiting.length > WAITING_REPLIES_MAX ||
+      this.#waiting.length > this.#requestsInFlightMax ||
       this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
     if (isPaused === this.#isPaused || this.#socket === undefined) return;
     this.#isPaused = isPaused;
@@ -208,7 +234,7 @@ export class Connection {
     while (!this.#isPaused) {
       const frame = this.#heldBack.shift();
       if (frame === undefined) break;
-      this.#events.frame(this, frame);
+      this.#handle(frame);
     }
     if (!this.#isPaused) this.#socket?.resume();
   }

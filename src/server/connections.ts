@@ -5,6 +5,7 @@ import type { ApiKey } from "../engine/api_keys.ts";
 import type { Connection } from "./connection.ts";
 
 const CLOSE_POLICY = 1008;
+export const KEY_EXPIRED = "API key expired";
 
 export class Connections {
   readonly #all = new Set<Connection>();
@@ -43,10 +44,27 @@ export class Connections {
     }
   }
 
-  /** `[{"ip","since","name","self"},…]`; `since` is how long it has been connected, in milliseconds. */
+  /** Closes all connections of keys that have expired by now; returns when the next one does, in their clock. */
+  closeExpired(dateMs: number): number | undefined {
+    let next: number | undefined;
+    for (const connection of [...this.#all]) {
+      const { limits } = connection.apiKey;
+      if (limits?.expiresAt === undefined) continue;
+      if (limits.hasExpired(dateMs)) connection.closeNow(CLOSE_POLICY, KEY_EXPIRED);
+      else if (next === undefined || limits.expiresAt < next) next = limits.expiresAt;
+    }
+    return next;
+  }
+
+  /**
+   * `[{"ip","since","name","self"},…]`; `since` is how long it has been connected, in milliseconds. A key that
+   * is limited to collections may know of others as little as of their data: it sees its own connections.
+   */
   render(self: Connection, nowMs: number): string {
+    const isLimited = self.apiKey.limits?.collections !== undefined;
+    const shown = [...this.#all].filter(({ apiKey }) => !isLimited || apiKey === self.apiKey);
     return JSON.stringify(
-      Array.from(this.#all, (connection) => ({
+      shown.map((connection) => ({
         ip: connection.ip,
         since: Math.max(0, Math.round(nowMs - connection.connectedAtMs)),
         name: connection.name,

@@ -5,12 +5,16 @@
  */
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
+import type { KeyLimits } from "../engine/key_limits.ts";
+import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
+import { KEY_EXPIRED } from "./connections.ts";
+import type { Context } from "./context.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
-import type { Context } from "./handlers.ts";
+import { checkCollections, deniedError } from "./key_guard.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
@@ -48,8 +52,9 @@ export class Dispatch {
 
   constructor(options: DispatchOptions) {
     this.#options = options;
-    const { database, apiKeys, connections, log, status, nowMs } = options;
-    this.#context = { database, apiKeys, connections, log, status, nowMs, batch: new InsertBatch() };
+    const { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs } = options;
+    const batch = new InsertBatch();
+    this.#context = { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs, batch };
   }
 
   /** What clients are told of a commit that failed; a bug is logged. */
@@ -61,6 +66,12 @@ export class Dispatch {
       connection.closeAfterReplies(CLOSE_UNSUPPORTED, "Binary frames are not supported");
       return;
     }
+    // All that a message costs for a key without limits.
+    const { limits } = connection.apiKey;
+    if (limits?.hasExpired(this.#options.dateMs())) {
+      connection.closeNow(CLOSE_POLICY, KEY_EXPIRED);
+      return;
+    }
     this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
     const isTimed = frame.length > UNTIMED_LENGTH_MAX || this.#untimed === 0;
     this.#startedAtMs = isTimed ? this.#options.nowMs() : undefined;
@@ -68,7 +79,7 @@ export class Dispatch {
     this.#type = undefined;
     let reply: string | undefined;
     try {
-      reply = this.#perform(connection, frame);
+      reply = this.#perform(connection, frame, limits);
     } catch (error) {
       reply = this.#failure(connection, error);
     }
@@ -79,7 +90,7 @@ export class Dispatch {
   }
 
   /** Returns the reply, or undefined when it has been put in line. */
-  #perform(connection: Connection, frame: string): string | undefined {
+  #perform(connection: Connection, frame: string, limits: KeyLimits | undefined): string | undefined {
     const scanner = this.#scanner;
     const scanned = scanner.scan(frame, this.#context.batch);
     if (scanned !== undefined) {
@@ -87,14 +98,17 @@ export class Dispatch {
       this.#type = scanned;
       checkPermission(connection.apiKey, scanned);
       if (scanned === "ins") {
+        if (limits?.mayInsert(this.#context.batch) === false) throw deniedError();
         const written = this.#context.database.insert(this.#context.batch);
         if (written === undefined) return okReply(scanner.id);
         connection.replyAfter(written, scanner.id, frame.length);
         return undefined;
       }
       const request = readFast(scanned, scanner.fields);
-      if (request !== undefined)
+      if (request !== undefined) {
+        if (limits !== undefined) checkCollections(limits, scanned, request);
         return this.#execute(connection, ROUTES[scanned], scanner.id, request, frame.length);
+      }
     }
     const message = readMessage(frame);
     const id = JSON.stringify(message.id);
@@ -102,7 +116,9 @@ export class Dispatch {
     const type = readType(message.type);
     this.#type = type;
     checkPermission(connection.apiKey, type);
-    return this.#execute(connection, ROUTES[type], id, readRequest(type, message.data), frame.length);
+    const request = readRequest(type, message.data);
+    if (limits !== undefined) checkCollections(limits, type, request);
+    return this.#execute(connection, ROUTES[type], id, request, frame.length);
   }
 
   #execute(
@@ -128,7 +144,12 @@ export class Dispatch {
 
   async #promisedAnswer(
     connection: Connection,
-    { id, type, head, answer }: { id: string; type: MessageType; head: string; answer: Promise<AnswerText> },
+    {
+      id,
+      type,
+      head,
+      answer,
+    }: { id: string; type: MessageType; head: AsciiText; answer: Promise<AnswerText> },
   ): Promise<string> {
     const startedAtMs = this.#options.nowMs();
     try {
@@ -140,7 +161,7 @@ export class Dispatch {
     }
   }
 
-  #answer(id: string, head: string, text: AnswerText): string {
+  #answer(id: string, head: AsciiText, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
     if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
     const problem = `The reply would be larger than ${replyBytesMax} bytes: ask for less with from, to or limit`;

@@ -1,27 +1,11 @@
 /**
  * One handler a message; a missing or mis-typed one does not compile. A handler only forwards.
  */
-import type { ApiKey, ApiKeys } from "../engine/api_keys.ts";
-import type { Answer, Database, Written } from "../engine/database.ts";
-import type { InsertBatch } from "../engine/insert_batch.ts";
-import { DatabaseError } from "../protocol/errors.ts";
+import type { Answer, IsVisible, Written } from "../engine/database.ts";
 import type { MESSAGES, MessageType, Request } from "../protocol/messages.ts";
-import { readScope, type Scope } from "../protocol/scope.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
 import type { Connection } from "./connection.ts";
-import type { Connections } from "./connections.ts";
-import type { ServerLog } from "./server_log.ts";
-
-export type Context = {
-  readonly database: Database;
-  readonly apiKeys: ApiKeys;
-  readonly connections: Connections;
-  /** Reused by every insert. */
-  readonly batch: InsertBatch;
-  readonly log: ServerLog;
-  readonly status: () => Promise<Omit<ServerStatus, "connections">>;
-  readonly nowMs: () => number;
-};
+import type { Context } from "./context.ts";
+import { changeKeys } from "./key_requests.ts";
 
 /** A message whose reply is only its id waits to be written; the others answer JSON text. */
 type Result<Type extends MessageType> = (typeof MESSAGES)[Type]["reply"] extends "ok" ? Written : Answer;
@@ -43,9 +27,9 @@ export const HANDLERS: Handlers = {
     return database.insert(batch);
   },
   qry: ({ database }, query) => database.latest(query),
-  cols: ({ database }) => database.collections(),
+  cols: ({ database }, _request, connection) => database.collections(visibleTo(connection)),
   qdoc: ({ database }, query) => database.history(query),
-  ddoc: ({ database }, request) => database.deleteDocument(request),
+  ddoc: ({ database }, request, connection) => database.deleteDocument(request, visibleTo(connection)),
   dcol: ({ database }, request) => database.deleteCollection(request),
   drec: ({ database }, record) => database.deleteRecords([record]),
   dmrec: ({ database }, records) => database.deleteRecords(records),
@@ -56,53 +40,16 @@ export const HANDLERS: Handlers = {
   rval: ({ database }, request) => database.removeValue(request),
   gvals: ({ database }, query) => database.values(query),
   gkeys: ({ database }, query) => database.valueKeys(query),
-  keys: (context, { action, key, scope }, connection) => {
-    if (action === "list") return `"keys":${listKeys(context.apiKeys)},${STATUS_OK}`;
-    if (action === "add")
-      return addKey(context, connection, { key: checkKey(key), scope: checkScope(scope) });
-    if (action === "remove") return removeKey(context, connection, checkKey(key));
-    throw new DatabaseError("key_refused", "unknown action");
-  },
+  keys: changeKeys,
   conn: ({ connections, nowMs }, _request, connection) => connections.render(connection, nowMs()),
-  stat: async ({ status, connections }) =>
-    JSON.stringify({ ...(await status()), connections: connections.size }),
+  stat: async ({ status, connections }, _request, connection) => {
+    const isVisible = visibleTo(connection);
+    const count = isVisible === undefined ? connections.size : connections.countOf(connection.apiKey);
+    return JSON.stringify({ ...(await status(isVisible)), connections: count });
+  },
 };
 
-const STATUS_OK = '"status":"ok"';
-
-function checkKey(key: unknown): string {
-  if (typeof key === "string" && key !== "") return key;
-  throw new DatabaseError("key_refused", "api key cannot be empty");
-}
-
-function checkScope(text: unknown): Scope {
-  const scope = readScope(text);
-  if (scope !== undefined) return scope;
-  throw new DatabaseError("key_refused", "invalid scope");
-}
-
-function listKeys(apiKeys: ApiKeys): string {
-  return JSON.stringify(apiKeys.list().map(({ deletable, key, scope }) => ({ deletable, key, scope })));
-}
-
-function addKey(
-  { apiKeys, log }: Context,
-  { ip, name }: Connection,
-  { key, scope }: { key: string; scope: Scope },
-): Answer {
-  const finish = (): string => {
-    log.keyChanged({ ip, name, action: "add" });
-    return `"scope":"${scope}",${STATUS_OK}`;
-  };
-  return apiKeys.add(key, scope)?.then(finish) ?? finish();
-}
-
-function removeKey({ apiKeys, connections, log }: Context, { ip, name }: Connection, key: string): Answer {
-  const finish = (removed: ApiKey): string => {
-    connections.revoke(removed);
-    log.keyChanged({ ip, name, action: "remove" });
-    return STATUS_OK;
-  };
-  const removed = apiKeys.remove(key);
-  return removed instanceof Promise ? removed.then(finish) : finish(removed);
+/** Which collections a client may know of, if not all. */
+function visibleTo({ apiKey: { limits } }: Connection): IsVisible | undefined {
+  return limits?.collections === undefined ? undefined : limits.mayUse;
 }

@@ -5,18 +5,20 @@
  */
 import type { ApiKey, ApiKeys } from "../engine/api_keys.ts";
 import { CLIENT_NAME_LENGTH_MAX } from "../protocol/limits.ts";
+import { KEY_EXPIRED } from "./connections.ts";
 
 export type Login = { readonly apiKey: ApiKey; readonly name: string | null };
 
 const BEARER = /^Bearer +(.+)$/i;
 
-/** The client, or the text of its refusal. */
-export function readLogin({ url, headers }: Request, apiKeys: ApiKeys): Login | string {
+/** The client, or the text of its refusal; `dateMs` is the calendar's clock. */
+export function readLogin({ url, headers }: Request, apiKeys: ApiKeys, dateMs: number): Login | string {
   const query = readQuery(url);
   const key = query.get("api-key") || bearerKey(headers.get("authorization") ?? "");
   if (key === "") return "Missing API key parameter";
   const apiKey = apiKeys.authenticate(key);
   if (apiKey === undefined) return "Unknown API key";
+  if (apiKey.limits?.hasExpired(dateMs)) return KEY_EXPIRED;
   return { apiKey, name: query.get("name")?.slice(0, CLIENT_NAME_LENGTH_MAX) ?? null };
 }
 

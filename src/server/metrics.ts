@@ -16,7 +16,7 @@ const UNKNOWN = "unknown";
 /** There from the start: of what appears with its first error, Prometheus does not see that it has increased. */
 const ALARMING = ["storage_failed", "memory_full", "internal"] as const satisfies readonly ErrorCode[];
 /** Why somebody was not let in. */
-export const REFUSALS = ["api_key", "origin", "limit"] as const;
+export const REFUSALS = ["api_key", "expired_key", "origin", "limit"] as const;
 export type RefusalReason = (typeof REFUSALS)[number];
 
 export class Metrics implements CommitObserver {

@@ -42,6 +42,9 @@ export function answerOperations(
   const login = options.login?.(request);
   if (login instanceof Response || login instanceof Promise) return login;
   if (path === "/backup") return answerBackup(request, login, options);
+  if (login?.apiKey.limits?.collections !== undefined) {
+    return text("An API key that is limited to collections may not read metrics", 403);
+  }
   return answerMetrics(options);
 }
 

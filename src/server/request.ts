@@ -13,7 +13,8 @@ import { scopeAllows } from "../protocol/scope.ts";
 export type Message = { readonly id: string; readonly type?: unknown; readonly data?: unknown };
 
 const AUTH_TEXT = "auth messages are not supported; use the api-key query parameter";
-const DENIED_TEXT = "permission denied";
+/** Known to clients. */
+export const DENIED_TEXT = "permission denied";
 const MASTER_ONLY_TEXT = "only the master key may manage API keys";
 const TOO_DEEP_TEXT = "nested too deep";
 const SHOWN_LENGTH_MAX = 60;

@@ -1,9 +1,11 @@
 /**
  * What dispatch needs to know of a message's type, in one place: it is looked up once a message.
  */
+import { type AsciiText, asciiText } from "../protocol/ascii.ts";
 import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
-import { type Context, HANDLERS, type HandlerResult } from "./handlers.ts";
+import type { Context } from "./context.ts";
+import { HANDLERS, type HandlerResult } from "./handlers.ts";
 
 export type Route = {
   readonly type: MessageType;
@@ -12,7 +14,7 @@ export type Route = {
   /** Whether its reply is only its id, once it is written. */
   readonly isWrite: boolean;
   /** What stands between a reply's id and the handler's text. */
-  readonly head: string;
+  readonly head: AsciiText;
   /** Whether what a request costs depends on nothing but the length of its frame. */
   readonly isShort: (request: never) => boolean;
 };
@@ -30,7 +32,7 @@ function routeOf(type: MessageType): Route {
     type,
     handle: HANDLERS[type],
     isWrite: shape === "ok",
-    head: typeof shape === "object" ? `,"${shape.member}":` : ",",
+    head: asciiText(typeof shape === "object" ? `,"${shape.member}":` : ","),
     isShort: type === "qry" ? isShortQuery : () => isAlwaysShort,
   };
 }

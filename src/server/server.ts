@@ -4,20 +4,16 @@
 import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
-import {
-  CONNECTIONS_MAX,
-  CONNECTIONS_PER_KEY_MAX,
-  FRAME_BYTES_MAX,
-  IDLE_TIMEOUT_SECONDS,
-  REPLY_BYTES_MAX,
-  SLOW_REQUEST_MS,
-} from "../protocol/limits.ts";
-import type { ServerStatus } from "../protocol/server_status.ts";
+import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import { IDLE_TIMEOUT_SECONDS, SLOW_REQUEST_MS } from "../protocol/limits.ts";
 import { Admission, type Refusal } from "./admission.ts";
 import { CommitGates } from "./commit_gate.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
 import { Connections } from "./connections.ts";
+import type { StatusOf } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
+import { FrameTurns } from "./frame_turns.ts";
+import { KeyExpiry } from "./key_expiry.ts";
 import type { Login } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
@@ -25,7 +21,7 @@ import { answerOperations, type OperationsOptions } from "./operations.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
 
-export type ServerOptions = {
+export type ServerOptions = Partial<AdjustableLimits> & {
   readonly host: string;
   /** 0 takes any free one. */
   readonly port: number;
@@ -33,11 +29,11 @@ export type ServerOptions = {
   readonly apiKeys: ApiKeys;
   readonly log: ServerLog;
   /** What `stat` answers, but for what is known here. */
-  readonly status: () => Promise<Omit<ServerStatus, "connections">>;
+  readonly status: StatusOf;
   /** A clock that only goes forward, in milliseconds. */
   readonly nowMs: () => number;
-  readonly frameBytesMax?: number;
-  readonly replyBytesMax?: number;
+  /** The calendar's clock, in milliseconds since 1970. */
+  readonly dateMs?: () => number;
   readonly idleTimeoutSeconds?: number;
   /** Until it resolves, whoever wants to connect waits; without, there is nothing to wait for. */
   readonly loaded?: Promise<unknown>;
@@ -45,8 +41,6 @@ export type ServerOptions = {
   readonly notReady?: () => string | undefined;
   /** See Admission. */
   readonly allowedOrigins?: readonly string[];
-  readonly connectionsMax?: number;
-  readonly connectionsPerKeyMax?: number;
   /** Encrypts; see `replaceTls`. */
   readonly tls?: TlsKeyPair | undefined;
   /** See OperationsOptions. */
@@ -75,7 +69,10 @@ export type RunningServer = {
 /** What the parts below share. */
 type Parts = {
   readonly options: ServerOptions;
+  readonly limits: AdjustableLimits;
   readonly connections: Connections;
+  readonly keyExpiry: KeyExpiry;
+  readonly turns: FrameTurns;
   readonly events: ConnectionEvents;
   readonly metrics: Metrics;
   readonly operations: OperationsOptions;
@@ -86,6 +83,12 @@ type Parts = {
 
 /** Pages of any origin may read these answers: they say nothing but whether a key is known. */
 const ANY_ORIGIN = { "access-control-allow-origin": "*" };
+/** What to do about a status, as programs read it: there may be room soon. */
+const HINTS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  401: { "www-authenticate": "Bearer" },
+  429: { "retry-after": "1" },
+  503: { "retry-after": "1" },
+};
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_INTERNAL = 1011;
 /** How often a stopping server looks whether all replies are out. */
@@ -99,14 +102,18 @@ const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 
 /** Listens when it returns. @throws what Bun throws when the address can't be had. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { host, port, log } = options;
+  const { host, port, log, dateMs = Date.now } = options;
+  const limits = { ...ADJUSTABLE_LIMITS, ...options };
   const connections = new Connections();
+  const keyExpiry = new KeyExpiry(connections, dateMs);
   const metrics = options.metrics ?? new Metrics(options.nowMs);
   const dispatch = new Dispatch({
     ...options,
     connections,
+    keyExpiry,
+    dateMs,
     metrics,
-    replyBytesMax: options.replyBytesMax ?? REPLY_BYTES_MAX,
+    replyBytesMax: limits.replyBytesMax,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
   });
   const events: ConnectionEvents = {
@@ -116,7 +123,10 @@ export function startServer(options: ServerOptions): RunningServer {
   };
   const parts: Parts = {
     options,
+    limits,
     connections,
+    keyExpiry,
+    turns: new FrameTurns(options.nowMs),
     events,
     metrics,
     operations: {
@@ -128,9 +138,11 @@ export function startServer(options: ServerOptions): RunningServer {
       apiKeys: options.apiKeys,
       connections,
       allowedOrigins: options.allowedOrigins ?? [],
-      connectionsMax: options.connectionsMax ?? CONNECTIONS_MAX,
-      connectionsPerKeyMax: options.connectionsPerKeyMax ?? CONNECTIONS_PER_KEY_MAX,
+      connectionsMax: limits.connectionsMax,
+      connectionsPerKeyMax: limits.connectionsPerKeyMax,
+      connectionsPerSecondMax: limits.connectionsPerSecondMax,
       nowMs: options.nowMs,
+      dateMs,
     }),
     isLoaded: options.loaded === undefined,
     isStopping: false,
@@ -161,6 +173,7 @@ export function startServer(options: ServerOptions): RunningServer {
     async stop() {
       await stop(parts, server);
       loopDelay.stop();
+      keyExpiry.stop();
       await operations?.stop(true);
     },
   };
@@ -247,16 +260,23 @@ function upgrade(
   request: Request,
   server: Server<Connection>,
 ): Response | undefined | Promise<Response> {
-  const { options, events } = parts;
+  const { options, limits, events } = parts;
   if (parts.isStopping) return new Response("The server is stopping\n", { status: 503 });
   const isWebSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket";
   // A browser does not tell a page why its WebSocket was refused; so a page may ask, with the key that it used.
   if (!isWebSocket && !hasKeyParameter(request)) return upgradeRequired(options, server);
-  const ip = server.requestIP(request)?.address ?? "";
+  const ip = addressOf(server, request);
   const login = parts.admission.admit(request, ip);
   if ("status" in login) return refuse(parts, ip, login);
   if (!isWebSocket) return upgradeRequired(options, server);
-  const connection = new Connection({ ...login, ip, connectedAtMs: options.nowMs(), events });
+  const connection = new Connection({
+    ...login,
+    ip,
+    connectedAtMs: options.nowMs(),
+    requestsInFlightMax: limits.requestsInFlightMax,
+    turns: parts.turns,
+    events,
+  });
   return server.upgrade(request, { data: connection }) ? undefined : upgradeRequired(options, server);
 }
 
@@ -266,8 +286,8 @@ function authenticate(
   request: Request,
   server: Server<Connection>,
 ): Login | Response | Promise<Response> {
-  const ip = server.requestIP(request)?.address ?? "";
-  const login = parts.admission.authenticate(request, ip);
+  const ip = addressOf(server, request);
+  const login = parts.admission.login(request, ip);
   return "status" in login ? refuse(parts, ip, login) : login;
 }
 
@@ -275,9 +295,12 @@ function refuse(parts: Parts, ip: string, refusal: Refusal): Response | Promise<
   const { status, reason, cause, delayMs } = refusal;
   parts.options.log.rejected({ ip, reason });
   parts.metrics.refused(cause);
-  const response = new Response(reason, { status, headers: ANY_ORIGIN });
+  const response = new Response(reason, { status, headers: { ...ANY_ORIGIN, ...HINTS[status] } });
   return delayMs === 0 ? response : parts.admission.holdBack(refusal).then(() => response);
 }
+
+const addressOf = (server: Server<Connection>, request: Request): string =>
+  server.requestIP(request)?.address ?? "";
 
 const hasKeyParameter = ({ url }: Request): boolean => /[?&]api-key=/.test(url);
 
@@ -289,11 +312,17 @@ function upgradeRequired({ host }: ServerOptions, { port }: Server<Connection>):
   });
 }
 
-function socketHandlers({ options, connections, metrics }: Parts): Bun.WebSocketHandler<Connection> {
+function socketHandlers({
+  options,
+  limits,
+  connections,
+  keyExpiry,
+  metrics,
+}: Parts): Bun.WebSocketHandler<Connection> {
   const { log, nowMs } = options;
   return {
     data: {} as Connection,
-    maxPayloadLength: options.frameBytesMax ?? FRAME_BYTES_MAX,
+    maxPayloadLength: limits.frameBytesMax,
     idleTimeout: options.idleTimeoutSeconds ?? IDLE_TIMEOUT_SECONDS,
     sendPings: true,
     // Compressed, every reply would cost more than the request; and a small frame could unpack to a large one.
@@ -305,6 +334,7 @@ function socketHandlers({ options, connections, metrics }: Parts): Bun.WebSocket
       const connection = socket.data;
       connection.opened(socket);
       connections.add(connection);
+      keyExpiry.watch(connection.apiKey);
       metrics.connected();
       connection.reply(READY);
       log.connected({ ip: connection.ip, name: connection.name });

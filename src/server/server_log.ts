@@ -1,6 +1,9 @@
 /**
  * What the server tells its log: a method an event. Implementations decide on form and level; no key is ever passed.
  */
+import type { KeyLimitValues } from "../engine/key_limits.ts";
+import type { Scope } from "../protocol/scope.ts";
+
 export interface ServerLog {
   connected(client: ClientLabel): void;
   disconnected(client: ClientLabel & { code: number; seconds: number }): void;
@@ -9,7 +12,8 @@ export interface ServerLog {
   /** A frame was no message; its sender was closed. */
   badFrame(event: ClientLabel & { reason: string }): void;
   slowRequest(event: ClientLabel & { type: string; ms: number }): void;
-  keyChanged(event: ClientLabel & { action: "add" | "remove" }): void;
+  /** Who changed which key to what; the key is known by its fingerprint, as `list` may show it. */
+  keyChanged(event: ClientLabel & KeyChange): void;
   /** The disk did not take a write, or did not give what was asked for. */
   diskFailed(event: { reason: string }): void;
   /** A bug: an error that no code expected. */
@@ -17,3 +21,9 @@ export interface ServerLog {
 }
 
 export type ClientLabel = { readonly ip: string; readonly name: string | null };
+
+export type KeyChange = KeyLimitValues & {
+  readonly action: "add" | "remove";
+  readonly fingerprint: string;
+  readonly scope: Scope;
+};

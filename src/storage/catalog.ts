@@ -3,7 +3,7 @@
  *
  *     meta        (id = 1, last_group, collections)           the newest group that was cut off; how many are listed
  *     collections (name)                                      the inside of a JSON string
- *     api_keys    (digest, scope, sealed, checksum)
+ *     api_keys    (digest, scope, sealed, checksum, limits)   limits: see engine/key_limits.ts
  *
  * It is held with SQLite's exclusive lock for as long as the server lives: that is what keeps a second server out,
  * and the system lets go of it whatever becomes of the process. It also spares the shared-memory index of the WAL.
@@ -17,7 +17,6 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Scope } from "../protocol/scope.ts";
 import { checksumOf } from "./checksum.ts";
 import { sqliteProblems } from "./collection_check.ts";
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
@@ -27,8 +26,13 @@ import { type JournalGroup, NewerFormatError, StorageError, type StoredApiKey } 
 
 /** @internal */
 export const APPLICATION_ID = 0x466c7578;
-/** @internal */
-export const FORMAT_VERSION = 2;
+/**
+ * 1: with the journal; 2: without; 3: with limits of API keys, which a server that does not know of them would let do
+ * everything. An older file is read as it is, and raised by the first write.
+ *
+ * @internal
+ */
+export const FORMAT_VERSION = 3;
 /** A cut deletes so many rows in one transaction, so that changes of keys get their turn in between. */
 const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
@@ -42,7 +46,7 @@ const SCHEMA = `
   INSERT INTO meta VALUES (1, 0, 0);
   CREATE TABLE collections (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE api_keys (
-    digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL
+    digest BLOB PRIMARY KEY, scope TEXT NOT NULL, sealed BLOB NOT NULL, checksum INTEGER NOT NULL, limits TEXT
   ) STRICT, WITHOUT ROWID;
 `;
 
@@ -56,7 +60,8 @@ export type CatalogContents = {
 
 type MetaRow = { last_group: number; collections: number };
 type JournalRow = { number: number; is_packed: number; checksum: number; body: Uint8Array };
-type ApiKeyRow = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksum: number };
+/** `limits` is missing in formats before 3. */
+type ApiKeyRow = StoredApiKey & { readonly limits?: string | null; readonly checksum: number };
 
 export class Catalog {
   readonly #file: string;
@@ -130,9 +135,15 @@ export class Catalog {
     });
   }
 
-  /** Before the journal is written in files: a server of the older format would not see them. */
+  /** Before anything is written that a server of an older format would not see, such as a journal in files. */
   raiseFormat(): void {
-    this.#explaining(() => this.#database.run(`PRAGMA user_version = ${FORMAT_VERSION}`));
+    this.#explaining(
+      this.#database.transaction(() => {
+        if (formatOf(this.#database) >= FORMAT_VERSION) return;
+        this.#database.run("ALTER TABLE api_keys ADD COLUMN limits TEXT");
+        this.#database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+      }),
+    );
   }
 
   /** Notes that groups up to a number are of no use any more; returns whether it is to be called again. */
@@ -159,7 +170,7 @@ export class Catalog {
       database.query("UPDATE meta SET last_group = max(last_group, ?)").run(last);
       if (database.query("SELECT 1 FROM journal LIMIT 1").get() === null) {
         database.run("DROP TABLE journal");
-        database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+        this.raiseFormat();
         return false;
       }
       return isMore;
@@ -178,12 +189,18 @@ export class Catalog {
     this.#changeList("DELETE FROM collections WHERE name = ?", [name]);
   }
 
-  putApiKey({ digest, scope, sealed }: StoredApiKey): void {
-    const checksum = checksumOf(`${Buffer.from(digest).toString("hex")}:${scope}`, sealed);
-    this.#explaining(() =>
-      this.#database
-        .query("INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum) VALUES (?, ?, ?, ?)")
-        .run(digest, scope, sealed, checksum),
+  putApiKey(key: StoredApiKey): void {
+    const { digest, scope, limits, sealed } = key;
+    const checksum = checksumOf(describeKey(key), sealed);
+    this.#explaining(
+      this.#database.transaction(() => {
+        this.raiseFormat();
+        this.#database
+          .query(
+            "INSERT OR REPLACE INTO api_keys (digest, scope, sealed, checksum, limits) VALUES (?, ?, ?, ?, ?)",
+          )
+          .run(digest, scope, sealed, checksum, limits);
+      }),
     );
   }
 
@@ -228,13 +245,14 @@ export class Catalog {
 
   #apiKeys(): StoredApiKey[] {
     const rows = this.#database.query("SELECT * FROM api_keys").all() as ApiKeyRow[];
-    for (const { digest, scope, sealed, checksum } of rows) {
-      const hex = Buffer.from(digest).toString("hex");
-      if (checksumOf(`${hex}:${scope}`, sealed) !== checksum) {
+    return rows.map(({ digest, scope, limits = null, sealed, checksum }) => {
+      const key: StoredApiKey = { digest, scope, limits, sealed };
+      if (checksumOf(describeKey(key), sealed) !== checksum) {
+        const hex = Buffer.from(digest).toString("hex");
         throw damagedFile(this.#file, `API key ${hex.slice(0, 16)} fails its checksum`);
       }
-    }
-    return rows.map(({ digest, scope, sealed }) => ({ digest, scope, sealed }));
+      return key;
+    });
   }
 
   #explaining<Result>(action: () => Result): Result {
@@ -297,6 +315,16 @@ export function newerFormat(file: string, version: number): NewerFormatError {
   return new NewerFormatError(
     `${file} has format ${version}, which is newer than this server's ${FORMAT_VERSION}. Use the newer server`,
   );
+}
+
+/**
+ * What a key's checksum is over, beside the seal.
+ *
+ * @internal
+ */
+export function describeKey({ digest, scope, limits }: StoredApiKey): string {
+  const described = `${Buffer.from(digest).toString("hex")}:${scope}`;
+  return limits === null ? described : `${described}:${limits}`;
 }
 
 const escapeText = (text: string): string => JSON.stringify(text).slice(1, -1);

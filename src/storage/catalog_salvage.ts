@@ -1,8 +1,7 @@
 /**
  * What is whole in a damaged catalog, and what is not, in words.
  */
-import type { Scope } from "../protocol/scope.ts";
-import { APPLICATION_ID, FORMAT_VERSION, newerFormat } from "./catalog.ts";
+import { APPLICATION_ID, describeKey, FORMAT_VERSION, newerFormat } from "./catalog.ts";
 import { checksumOf } from "./checksum.ts";
 import { ForgivingReader, isUnread, passes } from "./forgiving_reader.ts";
 import type { StoredApiKey } from "./storage.ts";
@@ -52,15 +51,20 @@ function readCollections(reader: ForgivingReader, leftOut: string[]): string[] {
 }
 
 function readApiKeys(reader: ForgivingReader, leftOut: string[]): StoredApiKey[] {
-  type Row = { digest: Uint8Array; scope: Scope; sealed: Uint8Array; checksum: number };
+  type Row = Partial<StoredApiKey> & { readonly checksum: number };
   const { rows, problem } = reader.rows<Row>("api_keys", "digest");
   if (problem !== undefined) leftOut.push(`API keys that cannot be read: ${problem}`);
-  return rows.filter(({ digest, scope, sealed, checksum }) => {
-    const hex = digest instanceof Uint8Array ? Buffer.from(digest).toString("hex") : "without a digest";
-    const isWhole = passes(() => checksumOf(`${hex}:${scope}`, sealed) === checksum);
-    if (!isWhole) leftOut.push(`API key ${hex.slice(0, 16)}, which fails its checksum`);
-    return isWhole;
-  });
+  const keys: StoredApiKey[] = [];
+  for (const { checksum, ...row } of rows) {
+    const key = { limits: null, ...row } as StoredApiKey;
+    const { digest, sealed } = key;
+    if (passes(() => checksumOf(describeKey(key), sealed) === checksum)) keys.push(key);
+    else {
+      const hex = digest instanceof Uint8Array ? Buffer.from(digest).toString("hex") : "without a digest";
+      leftOut.push(`API key ${hex.slice(0, 16)}, which fails its checksum`);
+    }
+  }
+  return keys;
 }
 
 /** `cut` is what the meta table says, if it says anything. */

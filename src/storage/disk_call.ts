@@ -17,11 +17,14 @@ export const renameFile = (from: string, to: string): Promise<void> =>
   settled((done) => rename(from, to, done));
 export const unlinkFile = (path: string): Promise<void> => settled((done) => unlink(path, done));
 
+/** With all that is known of the file: what is in a folder, if it is one. */
+export const syncAll = (handle: number): Promise<void> => settled((done) => fsync(handle, done));
+
 /** Waits until the disk knows what is in a folder. */
 export async function syncFolder(path: string): Promise<void> {
   const handle = await openFile(path, "r");
   try {
-    await settled((done) => fsync(handle, done));
+    await syncAll(handle);
   } finally {
     await closeFile(handle);
   }

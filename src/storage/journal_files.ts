@@ -8,16 +8,17 @@
  * A descriptor that could not be synced is never trusted again: the system forgets what it could not write once it has
  * said so, and says that all is well the next time. What was not synced is then copied to another file.
  */
-import { constants, mkdirSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { openFile, renameFile, syncData, syncFolder, unlinkFile } from "./disk_call.ts";
+import { constants, rmSync } from "node:fs";
+import { join } from "node:path";
+import { renameFile, syncData, unlinkFile } from "./disk_call.ts";
 import { fileBytes, sumOfSizes } from "./file_size.ts";
 import { GroupWriter } from "./group_writer.ts";
+import type { JournalExtent } from "./journal_copy.ts";
+import { isOutOfFiles, JournalFolder } from "./journal_folder.ts";
 import { type GroupStamp, sealGroup, sealMark } from "./journal_group.ts";
 import { readJournal } from "./journal_reader.ts";
 import {
   boundOf,
-  closeSegment,
   JOURNAL_FOLDER,
   placeIn,
   readJournalFolder,
@@ -27,7 +28,7 @@ import {
   sparePath,
 } from "./journal_segment.ts";
 import { copySegments } from "./segment_copy.ts";
-import { explainError } from "./sqlite_error.ts";
+import { explainError, explaining } from "./sqlite_error.ts";
 import { type Durability, type JournalGroup, StorageError } from "./storage.ts";
 
 const SYNC_MS = 1000;
@@ -43,11 +44,8 @@ export type JournalFilesOptions = {
   readonly syncMs?: number;
 };
 
-/** How far its segments reach, by their order. */
-export type JournalExtent = readonly { readonly path: string; readonly length: number }[];
-
 export class JournalFiles {
-  readonly #folder: string;
+  readonly #folder: JournalFolder;
   readonly #durability: Durability;
   readonly #syncMs: number;
   readonly #writer = new GroupWriter();
@@ -55,13 +53,13 @@ export class JournalFiles {
   #segments: Segment[];
   /** What may be written over. */
   #spares: string[];
-  #partials: readonly string[];
+  readonly #partials: string[];
   #lastSerial: number;
-  /** The segment that is written to: the last one, unless the next is to be begun. */
+  /** The segment that is written to, the last one; and whether the next group should go to another. */
   #current: Segment | undefined;
+  #isEnded = false;
   #lastGroup = 0;
   #durableGroup = 0;
-  #isFolderSynced: boolean;
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   #syncFailure: Error | undefined;
@@ -70,11 +68,12 @@ export class JournalFiles {
 
   /** Changes nothing on the disk. @throws StorageError */
   constructor({ directory, durability, syncMs = SYNC_MS }: JournalFilesOptions) {
-    this.#folder = join(directory, JOURNAL_FOLDER);
+    const folder = join(directory, JOURNAL_FOLDER);
     this.#durability = durability;
     this.#syncMs = syncMs;
     try {
-      const { segments, spares, partials, lastSerial } = readJournalFolder(this.#folder);
+      const { segments, spares, partials, lastSerial } = readJournalFolder(folder);
+      this.#folder = new JournalFolder(folder, { isSynced: segments.length === 0 });
       this.#segments = segments.map((name) => ({
         ...name,
         handle: undefined,
@@ -82,11 +81,10 @@ export class JournalFiles {
         isSynced: false,
       }));
       this.#spares = [...spares];
-      this.#partials = partials;
+      this.#partials = [...partials];
       this.#lastSerial = lastSerial;
-      this.#isFolderSynced = segments.length === 0;
     } catch (error) {
-      throw explainError(error, this.#folder);
+      throw explainError(error, folder);
     }
   }
 
@@ -117,8 +115,9 @@ export class JournalFiles {
         this.#lastGroup = groups.at(-1)?.number ?? this.#lastGroup;
         yield groups;
       }
+      if (this.#durability !== "interval") await this.#folder.prepare();
     } catch (error) {
-      throw explainError(error, this.#folder);
+      throw explainError(error, this.#folder.path);
     }
     // A process that was killed has not synced the end of it.
     if (this.#segments.length > 0 && this.#durability !== "interval") this.#syncLater();
@@ -147,17 +146,17 @@ export class JournalFiles {
 
   /** What is written from now on is kept apart from what was written before, which a checkpoint is about to save. */
   beginSegment(): void {
-    this.#current = undefined;
+    this.#isEnded = true;
   }
 
   /** Resolves when all up to a group is on the disk. @throws StorageError */
   async sync(upTo = this.#lastGroup): Promise<void> {
     if (this.#lastGroup < upTo) await this.#writing;
     if (this.#lastGroup < upTo) {
-      throw new StorageError(`${this.#folder}: group ${upTo} of the journal is not written`);
+      throw new StorageError(`${this.#folder.path}: group ${upTo} of the journal is not written`);
     }
     while (this.#durableGroup < upTo) {
-      this.#syncing ??= this.#syncOnce().finally(() => {
+      this.#syncing ??= explaining(this.#folder.path, () => this.#syncOnce()).finally(() => {
         this.#syncing = undefined;
       });
       await this.#syncing;
@@ -171,36 +170,24 @@ export class JournalFiles {
   async cut(upTo: number): Promise<void> {
     await Promise.allSettled([this.#writing, this.#syncing]);
     const isDropped = (segment: Segment, index: number): boolean =>
-      segment !== this.#current && Math.min(boundOf(this.#segments, index), this.#lastGroup) <= upTo;
+      (segment !== this.#current || this.#isEnded) &&
+      Math.min(boundOf(this.#segments, index), this.#lastGroup) <= upTo;
     const dropped = this.#segments.filter(isDropped);
     this.#segments = this.#segments.filter((segment) => !dropped.includes(segment));
+    if (this.#current !== undefined && dropped.includes(this.#current)) this.#current = undefined;
     this.#lastGroup = Math.max(this.#lastGroup, upTo);
     this.#durableGroup = Math.max(this.#durableGroup, upTo);
     const unused = this.#spares;
     this.#spares = [];
-    try {
+    await explaining(this.#folder.path, async () => {
       for (const path of unused) await unlinkFile(path);
       for (const segment of dropped) this.#spares.push(await this.#makeSpare(segment));
-    } catch (error) {
-      throw explainError(error, this.#folder);
-    }
+    });
   }
 
   /** What is written by now. */
   extent(): JournalExtent {
     return this.#segments.map(({ path, length }) => ({ path, length }));
-  }
-
-  /** Copies what was written at a moment to another data directory. Nothing may be cut since; writes go on. */
-  async copyTo(directory: string, extent: JournalExtent): Promise<void> {
-    for (const { path, length } of extent) {
-      try {
-        const target = join(directory, JOURNAL_FOLDER, basename(path));
-        await Bun.write(target, Bun.file(path).slice(0, length), { mode: 0o600 });
-      } catch (error) {
-        throw explainError(error, path);
-      }
-    }
   }
 
   /** Syncs what is written, and keeps nothing that is of no use to a start. */
@@ -217,12 +204,14 @@ export class JournalFiles {
     clearTimeout(this.#timer);
     await Promise.allSettled([this.#writing, this.#syncing]);
     this.#current = undefined;
-    for (const segment of this.#segments) await closeSegment(segment);
+    for (const segment of this.#segments) await this.#closeSegment(segment);
+    await this.#folder.close();
   }
 
   #canWriteAtOnce(segment: Segment, length: number): boolean {
     return (
       this.#durability !== "always" &&
+      !this.#isEnded &&
       this.#writing === undefined &&
       this.#syncing === undefined &&
       this.#syncFailure === undefined &&
@@ -254,65 +243,72 @@ export class JournalFiles {
   }
 
   async #writeBeside(number: number, bytes: Buffer, length: number): Promise<void> {
-    if (this.#isClosed) throw new StorageError(`${this.#folder}: the journal is closed`);
-    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#folder);
+    if (this.#isClosed) throw new StorageError(`${this.#folder.path}: the journal is closed`);
+    if (this.#syncFailure !== undefined) throw explainError(this.#syncFailure, this.#folder.path);
     let segment = this.#current;
     try {
-      if (segment === undefined || segment.length >= SEGMENT_BYTES_MAX) segment = await this.#begin(number);
+      if (segment === undefined || this.#isEnded || segment.length >= SEGMENT_BYTES_MAX) {
+        segment = await this.#beginOrGoOn(number);
+      }
       sealGroup(bytes, length, this.#stampFor(segment, number));
       await this.#writer.writeBeside(bytes, length, placeIn(segment));
       if (this.#durability === "always") await this.#syncWritten(segment);
     } catch (error) {
-      throw explainError(error, segment?.path ?? this.#folder);
+      throw explainError(error, segment?.path ?? this.#folder.path);
     }
     this.#wrote(segment, number, length);
+  }
+
+  /** In the current segment, whatever it is meant to hold, while no other can be opened. */
+  async #beginOrGoOn(number: number): Promise<Segment> {
+    try {
+      return await this.#begin(number);
+    } catch (error) {
+      if (this.#current !== undefined && isOutOfFiles(error)) return this.#current;
+      throw error;
+    }
   }
 
   async #begin(first: number): Promise<Segment> {
     const isSynced = this.#durability === "always";
     // What it follows must not be lost when this one is not.
     if (isSynced) await this.sync();
-    await this.#prepareFolder();
-    const serial = ++this.#lastSerial;
-    const path = segmentPath(this.#folder, serial, first);
+    await this.#folder.prepare();
+    for (const path of this.#partials.splice(0)) await unlinkFile(path);
+    const serial = this.#lastSerial + 1;
+    const path = segmentPath(this.#folder.path, serial, first);
     const spare = this.#spares.at(-1);
-    if (spare !== undefined) {
-      await renameFile(spare, path);
-      this.#spares.pop();
-    }
     const flags = constants.O_RDWR | constants.O_CREAT | (isSynced ? WRITE_SYNCED : 0);
-    const handle = await openFile(path, flags);
+    // It gets its name when it is open: those before it end where it begins, if there is anything in it or not.
+    const handle = await this.#folder.openFile(spare ?? path, flags);
+    this.#lastSerial = serial;
+    if (spare !== undefined) await this.#take(spare, { path, handle });
     const segment: Segment = { path, serial, first, handle, length: 0, isSynced };
-    this.#isFolderSynced = false;
+    this.#folder.isSynced = false;
     this.#segments.push(segment);
     this.#current = segment;
+    this.#isEnded = false;
     return segment;
   }
 
-  async #prepareFolder(): Promise<void> {
-    if (this.#lastSerial === 0) {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      await syncFolder(dirname(this.#folder));
+  async #take(spare: string, { path, handle }: { path: string; handle: number }): Promise<void> {
+    try {
+      await renameFile(spare, path);
+      this.#spares.pop();
+    } catch (error) {
+      await this.#folder.closeFile(handle);
+      throw error;
     }
-    for (const path of this.#partials) await unlinkFile(path);
-    this.#partials = [];
   }
 
   /** After a write through a descriptor that waits for the disk, where there is such a thing. */
   async #syncWritten(segment: Segment): Promise<void> {
     if (WRITE_SYNCED === 0) await syncData(segment.handle as number);
-    await this.#syncFolder();
-  }
-
-  async #syncFolder(): Promise<void> {
-    if (this.#isFolderSynced) return;
-    await syncFolder(this.#folder);
-    this.#isFolderSynced = true;
+    await this.#folder.sync();
   }
 
   #syncLater(): void {
-    if (this.#timer === undefined && !this.#isClosed)
-      this.#timer = setTimeout(this.#syncOnTime, this.#syncMs);
+    if (!this.#isClosed) this.#timer ??= setTimeout(this.#syncOnTime, this.#syncMs);
   }
 
   readonly #syncOnTime = (): void => {
@@ -328,7 +324,7 @@ export class JournalFiles {
   #mark(): void {
     const segment = this.#current;
     const isLast = this.#durableGroup === this.#lastGroup && this.#writing === undefined;
-    if (segment === undefined || segment.length === 0 || !isLast) return;
+    if (segment === undefined || this.#isEnded || segment.length === 0 || !isLast) return;
     const mark = sealMark(this.#stampFor(segment, this.#lastGroup));
     this.#follow(() => this.#writer.writeBeside(mark, mark.length, placeIn(segment))).then(
       () => {
@@ -340,14 +336,8 @@ export class JournalFiles {
   }
 
   async #syncOnce(): Promise<void> {
-    try {
-      if (this.#syncFailure === undefined) await this.#syncSegments();
-      else await this.#copyUnsynced();
-      this.#syncFailure = undefined;
-    } catch (error) {
-      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
-      throw explainError(error, this.#folder);
-    }
+    if (this.#syncFailure === undefined) await this.#syncSegments();
+    else await this.#trusting(this.#copyUnsynced());
   }
 
   async #syncSegments(): Promise<void> {
@@ -356,38 +346,54 @@ export class JournalFiles {
       // What is written meanwhile says that it is not.
       segment.isSynced = true;
       try {
-        segment.handle ??= await openFile(segment.path, "r");
-        await syncData(segment.handle);
+        segment.handle ??= await this.#folder.openFile(segment.path, "r");
+        await this.#trusting(syncData(segment.handle));
       } catch (error) {
         segment.isSynced = false;
         throw error;
       }
-      if (segment !== this.#current && this.#writing === undefined) await closeSegment(segment);
+      if (segment !== this.#current && this.#writing === undefined) await this.#closeSegment(segment);
     }
-    await this.#syncFolder();
+    await this.#trusting(this.#folder.sync());
     this.#durableGroup = Math.max(this.#durableGroup, upTo);
+  }
+
+  async #trusting(sync: Promise<void>): Promise<void> {
+    try {
+      await sync;
+    } catch (error) {
+      this.#syncFailure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
   }
 
   async #copyUnsynced(): Promise<void> {
     await this.#writing?.catch(() => {});
     const upTo = this.#lastGroup;
     const serial = ++this.#lastSerial;
-    const copy = { folder: this.#folder, serial, first: this.#durableGroup + 1, upTo };
+    const copy = { folder: this.#folder.path, serial, first: this.#durableGroup + 1, upTo };
     const copied = await copySegments(this.#segments, copy);
     for (const segment of this.#segments) {
-      await closeSegment(segment);
+      await this.#closeSegment(segment);
       segment.isSynced = true;
     }
     this.#segments.push({ ...copied, handle: undefined, isSynced: true });
     this.#current = undefined;
-    this.#isFolderSynced = false;
-    await this.#syncFolder();
+    this.#folder.isSynced = false;
+    await this.#folder.sync();
     this.#durableGroup = upTo;
+    this.#syncFailure = undefined;
+  }
+
+  async #closeSegment(segment: Segment): Promise<void> {
+    const { handle } = segment;
+    segment.handle = undefined;
+    if (handle !== undefined) await this.#folder.closeFile(handle);
   }
 
   async #makeSpare(segment: Segment): Promise<string> {
-    await closeSegment(segment);
-    const path = sparePath(this.#folder, segment.serial);
+    await this.#closeSegment(segment);
+    const path = sparePath(this.#folder.path, segment.serial);
     await renameFile(segment.path, path);
     return path;
   }

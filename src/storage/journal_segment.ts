@@ -10,7 +10,6 @@
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { closeFile } from "./disk_call.ts";
 
 /** Below the data directory. */
 export const JOURNAL_FOLDER = "journal";
@@ -91,9 +90,3 @@ export const placeIn = ({ handle, length }: Segment): { handle: number; position
   handle: handle as number,
   position: length,
 });
-
-export async function closeSegment(segment: Segment): Promise<void> {
-  const { handle } = segment;
-  segment.handle = undefined;
-  if (handle !== undefined) await closeFile(handle);
-}

@@ -276,6 +276,7 @@ function putOldJournal(file: string, groups: SalvagedCatalog["groups"]): void {
     );
     const insert = database.query("INSERT INTO journal VALUES (?, 0, ?, ?)");
     for (const { number, body } of groups) insert.run(number, checksumOf(`${number}:0`, body), body);
+    database.run("ALTER TABLE api_keys DROP COLUMN limits");
     database.run("PRAGMA user_version = 1");
   })();
 }

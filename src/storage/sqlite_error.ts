@@ -33,6 +33,15 @@ export function explainError(error: unknown, file: string): StorageError {
   return new StorageError(`${file}: ${known?.[1] ?? reason}`, { cause: error });
 }
 
+/** Does something with a file. @throws StorageError for whatever goes wrong */
+export async function explaining<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw explainError(error, file);
+  }
+}
+
 /** A file whose content is not what it must be. */
 export function damagedFile(file: string, problem: string): StorageError {
   return new StorageError(`${file} is damaged: ${problem}. ${ADVICE}`);

@@ -17,6 +17,7 @@ import { type CollectionFiles, collectionPath } from "./collection_files.ts";
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { bytesInFolder, sumOfSizes } from "./file_size.ts";
 import { makeFolder } from "./folder.ts";
+import { copyJournal } from "./journal_copy.ts";
 import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
 import {
@@ -259,7 +260,7 @@ export class SqliteStorage implements Storage {
       await Promise.allSettled([catalogCopied, written]);
       await catalogCopied;
       // Last: a journal that holds all that the collections hold makes them those of one moment.
-      await this.#journal.copyTo(folder, await written);
+      await copyJournal(await written, folder);
       return { folder, takenAt: new Date(), remove };
     } catch (error) {
       await remove();

@@ -15,6 +15,8 @@ export type StoredApiKey = {
   /** SHA-256 of the key's UTF-8. */
   readonly digest: Uint8Array;
   readonly scope: Scope;
+  /** What it is held to beside that, as JSON; null for most. */
+  readonly limits: string | null;
   /** The key itself, sealed with the master key. */
   readonly sealed: Uint8Array;
 };

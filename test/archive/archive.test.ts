@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { type ExportOptions, exportArchive } from "../../src/archive/exporting.ts";
@@ -347,6 +347,33 @@ describe("importArchive()", () => {
       const failed = load(world, world.path("in"), { apiKeys: true });
       await expect(failed).rejects.toThrow(problem);
       await expect(failed).rejects.not.toThrow("hidden");
+    }
+  });
+
+  test("keeps the limits of API keys, and leaves out those that have expired", async () => {
+    await using world = new ArchiveWorld();
+    const limits = { expiresAt: Date.now() + 3_600_000, collections: ["a", "/b/"] };
+    await world.db.addApiKey("limited", "readonly", limits);
+    await exportArchive(world.db, { directory: world.path("out"), collections: [], apiKeys: true });
+    const file = world.path("out", "apikeys.json");
+    const lines = JSON.parse(readFileSync(file, "utf8")) as object[];
+    expect(lines).toContainEqual({ key: "limited", scope: "readonly", deletable: true, ...limits });
+    writeFiles(world.path("out"), {
+      "apikeys.json": JSON.stringify([...lines, { ...lines[0], key: "late", expiresAt: 1000 }]),
+    });
+    await world.db.removeApiKey("limited");
+    const { notes } = await load(world, world.path("out"), { apiKeys: true });
+    expect(notes).toEqual(["1 API keys in the archive are left out: they have expired"]);
+    const keys = await world.db.apiKeys();
+    expect(keys).toContainEqual({ key: "limited", scope: "readonly", deletable: true, ...limits });
+    expect(keys.map(({ key }) => key)).not.toContain("late");
+    for (const [limit, problem] of [
+      [{ expiresAt: "soon" }, 'expiresAt: expected milliseconds since 1970, got "soon"'],
+      [{ collections: [7] }, "collections: expected an array of names"],
+    ] as const) {
+      const text = JSON.stringify([{ key: "hidden", scope: "readonly", ...limit }]);
+      writeFiles(world.path("out"), { "apikeys.json": text });
+      await expect(load(world, world.path("out"), { apiKeys: true })).rejects.toThrow(problem);
     }
   });
 

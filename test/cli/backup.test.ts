@@ -37,6 +37,8 @@ describe("backup and restore", () => {
           await client.request("sval", { col, key: "k", value: "v" });
         }
         await client.request("keys", { action: "add", key: "pump", scope: "read_write" });
+        const limited = { key: "limited", scope: "readonly", collections: ["c"] };
+        await client.request("keys", { action: "add", ...limited });
         const { exitCode, stdout } = await save(server, file);
         expect(exitCode).toBe(0);
         expect(JSON.parse(stdout)).toMatchObject({ file, files: 3, bytes: statSync(file).size });
@@ -55,6 +57,8 @@ describe("backup and restore", () => {
       });
       await using again = await ServerProcess.start({ args: ["--data", folder.join("restored")] });
       await using client = await again.connect({ key: "pump" });
+      await using limited = await again.connect({ key: "limited" });
+      expect(await limited.request("cols", {})).toMatchObject({ collections: ["c"] });
       const { records } = await client.request("qdoc", { col: "ü/../x", doc: "d1", from: 0, to: 9999 });
       expect(records as unknown[]).toHaveLength(333);
       expect(await client.request("qry", { col: "c", ts: 9999, doc: "later" })).toMatchObject({

@@ -332,7 +332,12 @@ describe("every command", () => {
 
   test("explains why it cannot talk to the server", async () => {
     for (const [command, env, exitCode, message] of [
-      ["collections", { FLUXIONDB_API_KEY: "nobody" }, 3, "Unknown API key. Check --api-key-file"],
+      [
+        "collections",
+        { FLUXIONDB_API_KEY: "nobody" },
+        3,
+        "Unknown API key, or one that has expired. Check --api-key-file",
+      ],
       ["collections", { FLUXIONDB_API_KEY: "" }, 2, "Give an API key: --api-key-file FILE"],
       ["collections --url ws://127.0.0.1:1", {}, 1, "Is the server running? Start one with: fluxiondb serve"],
       [
@@ -392,4 +397,45 @@ describe("completion", () => {
 test("version is text for people and JSON for programs", async () => {
   const version = JSON.parse(await world.output("version"));
   expect(await world.output("--version")).toBe(`fluxiondb ${version.version} (${version.commit})\n`);
+});
+
+describe("add-key", () => {
+  test("limits a key by time and by collections, which keys lists", async () => {
+    const before = Date.now();
+    await world.output("add-key --key L --scope read_write --expires 30d --collections a,/^b{1,2}$/,c");
+    const listed = async () =>
+      (JSON.parse(await world.output("keys")) as { key: string; expiresAt?: number }[]).find(
+        ({ key }) => key === "L",
+      );
+    const key = await listed();
+    expect(key).toMatchObject({ scope: "read_write", collections: ["a", "/^b{1,2}$/", "c"] });
+    expect(key?.expiresAt).toBeGreaterThanOrEqual(before + 30 * 86_400_000);
+    const env = { FLUXIONDB_API_KEY: "L" };
+    expect(await world.run("set bb k v", { env })).toMatchObject({ exitCode: 0 });
+    expect(await world.run("set d k v", { env })).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining("permission denied"),
+    });
+    await world.output("add-key --key L --scope read_write --expires 2999-01-01");
+    expect(await listed()).toMatchObject({
+      expiresAt: Date.UTC(2999, 0, 1),
+      collections: ["a", "/^b{1,2}$/", "c"],
+    });
+    await world.output("add-key --key L --scope read_write --expires never --all-collections");
+    expect(await listed()).toEqual({ key: "L", scope: "read_write", deletable: true } as never);
+    await world.output("remove-key --key L");
+  });
+
+  test.each([
+    ["--expires yesterday", "--expires: expected a time such as"],
+    ["--expires 2001-01-01", '--expires: expected a time to come, got "2001-01-01"'],
+    ["--expires 1700000000", "--expires: expected a time to come"],
+    ["--collections a,,b", '--collections: expected names joined by commas, got "a,,b"'],
+    ["--collections a --all-collections", "Give --collections or --all-collections, not both"],
+  ])("%s is refused", async (options, message) => {
+    expect(await world.run(`add-key --key L ${options}`)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(message),
+    });
+  });
 });

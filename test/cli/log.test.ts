@@ -24,6 +24,21 @@ describe("Log", () => {
     ]);
   });
 
+  test("says who changed which API key to what, and knows it by its fingerprint", () => {
+    const lines: string[] = [];
+    const by = { ip: "10.0.0.1", name: "admin's laptop", fingerprint: "sha256:0123456789abcdef" };
+    const limits = { expiresAt: NOON.getTime(), collections: ["a b", "/c/"] };
+    logTo(lines).keyChanged({ ...by, action: "add", scope: "readonly", ...limits });
+    logTo(lines).keyChanged({ ...by, action: "remove", scope: "read_write" });
+    const start = "2026-03-01T12:00:00.000Z info ";
+    const who = 'ip=10.0.0.1 name="admin\'s laptop"';
+    expect(lines).toEqual([
+      `${start} API key added ${who} action=add key=sha256:0123456789abcdef scope=readonly ` +
+        'expires=2026-03-01T12:00:00.000Z collections="a b,/c/"\n',
+      `${start} API key removed ${who} action=remove key=sha256:0123456789abcdef scope=read_write\n`,
+    ]);
+  });
+
   test("writes the same as JSON", () => {
     const lines: string[] = [];
     logTo(lines, { format: "json" }).slowRequest({ ip: "::1", name: null, type: "qdoc", ms: 1234.5 });

@@ -48,7 +48,8 @@ test("each prints what it always has", async () => {
   expect(await world.output("delete-document --col sensors --doc room-2")).toBe(OK);
   expect(await world.output("delete-collection --col sensors")).toBe(OK);
   expect(await world.output("fetch-collections")).toBe("[]\n");
-});
+  // Twenty programs, one after another.
+}, 30_000);
 
 test("API keys and connections", async () => {
   const added = await world.output("add-key --key K");

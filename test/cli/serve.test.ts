@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LIMIT_OPTIONS } from "../../src/cli/limit_options.ts";
 import { runProgram } from "../support/program.ts";
 import { SECRET_KEY, ServerProcess } from "../support/server_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -44,6 +45,7 @@ describe("a mistake on the command line", () => {
       ["--max-reply", "3GiB"],
       '--max-reply (FLUXIONDB_MAX_REPLY): expected a size from 1KiB to 1GiB, such as 16MiB, got "3GiB"',
     ],
+    [["--max-name", "5000"], "--max-name (FLUXIONDB_MAX_NAME): expected a whole number from 1 to 4096"],
     [["--secret-key="], "--secret-key: expected a secret key, got an empty one"],
     [["--secret-key", "k", "--secret-key-file", "f"], "Give --secret-key or --secret-key-file, not both"],
     [["--recover"], "--recover needs --data"],
@@ -90,8 +92,7 @@ describe("help and version", () => {
       "durability",
       "log-level",
       "log-format",
-      "max-frame",
-      "max-reply",
+      ...Array.from(LIMIT_OPTIONS.values(), ({ flags }) => flags.slice(2).split(" ")[0] as string),
     ]) {
       expect(stdout).toContain(`--${option} `);
       expect(stdout).toContain(`FLUXIONDB_${option.toUpperCase().replaceAll("-", "_")}`);
@@ -278,6 +279,45 @@ describe("the start", () => {
     await using client = await server.connect();
     client.send(" ".repeat(70_000));
     expect(await client.closed).toMatchObject({ code: 1009 });
+  });
+
+  test("holds clients to each limit that it is given", async () => {
+    await using server = await ServerProcess.start({
+      args: ["--max-records", "3", "--max-record", "64B", "--max-name", "5", "--max-pattern", "5"],
+      env: {
+        FLUXIONDB_MAX_COLLECTIONS: "1",
+        FLUXIONDB_MAX_DOCUMENTS: "1",
+        FLUXIONDB_MAX_VALUES: "1",
+        FLUXIONDB_MAX_REPLY: "1KiB",
+        FLUXIONDB_MAX_CONNECTIONS: "3",
+        FLUXIONDB_MAX_CONNECTIONS_PER_KEY: "2",
+      },
+    });
+    await using client = await server.connect();
+    const record = { ts: 1, doc: "d", col: "c", data: "x" };
+    await client.request("ins", [record]);
+    await client.request("sval", { col: "c", key: "a", value: "x" });
+    for (const [type, data, message] of [
+      ["ins", Array(4).fill(record), "at most 3 records"],
+      ["ins", [{ ...record, data: "x".repeat(64) }], "at most 64 bytes"],
+      ["ins", [{ ...record, doc: "123456" }], "at most 5 characters"],
+      ["qry", { col: "c", ts: 1, doc: "/123456/" }, "may have 5 characters"],
+      ["ins", [{ ...record, col: "other" }], "1 collections"],
+      ["ins", [{ ...record, doc: "other" }], "1 documents"],
+      ["sval", { col: "c", key: "b", value: "" }, "1 key-values"],
+    ] as const) {
+      expect(await client.request(type, data)).toMatchObject({ error: expect.stringContaining(message) });
+    }
+    const statusOf = async (key: string): Promise<number> => {
+      const url = `${server.url.replace("ws:", "http:")}/?api-key=${key}`;
+      return (await fetch(url)).status;
+    };
+    await client.request("keys", { action: "add", key: "other", scope: "readonly" });
+    await using _second = await server.connect();
+    // 426: the key would be let in, by a WebSocket.
+    expect([await statusOf(SECRET_KEY), await statusOf("other")]).toEqual([503, 426]);
+    await using _third = await server.connect({ key: "other" });
+    expect(await statusOf("other")).toBe(503);
   });
 
   test.skipIf(isWindows)("makes files and folders for its owner alone, whatever the umask was", async () => {

@@ -117,3 +117,13 @@ test("long work shows its progress and cleans up after itself", async () => {
   expect(imported.shown).toMatch(/Importing [━─]{24}/);
   expect(imported.exitCode).toBe(0);
 });
+
+test("keys shows limits where a key has them", async () => {
+  const table = async () => (await onTerminal(["keys"])).shown;
+  expect(await table()).toMatch(/^key +scope\n/);
+  await world.output("add-key --key K --collections a,/b/ --expires 2999-01-01");
+  expect(await table()).toMatch(
+    /^key +scope +expires +collections\nK +readonly +2999-01-01T00:00:00.000Z +a,\/b\/\n.*master key *\n$/,
+  );
+  await world.output("remove-key --key K");
+});

@@ -106,6 +106,49 @@ describe("FluxionDB", () => {
     expect(await db.status()).toMatchObject({ version: "1.2.3", connections: 1 });
   });
 
+  test("limits API keys, and notices a server that does not know how", async () => {
+    await using server = new TestServer();
+    await using db = await connect(server);
+    const until = new Date(Date.now() + 3_600_000);
+    await db.addApiKey("new", "readonly", { expiresAt: until, collections: ["a"], timeoutMs: 10_000 });
+    expect(await db.apiKeys()).toContainEqual({
+      key: "new",
+      scope: "readonly",
+      deletable: true,
+      expiresAt: until.getTime(),
+      collections: ["a"],
+    });
+    await using limited = await FluxionDB.connect({ url: server.url, apiKey: "new", reconnect: false });
+    expect(await limited.collections()).toEqual([]);
+    await db.addApiKey("new", "readonly", { expiresAt: "never", collections: "all" });
+    expect(await db.apiKeys()).toContainEqual({ key: "new", scope: "readonly", deletable: true });
+
+    await using older = new OlderServer();
+    await using there = await FluxionDB.connect({ url: older.url, apiKey: "x" });
+    expect(await there.addApiKey("new", "readonly")).toBe("readonly");
+    await expect(there.addApiKey("new", "readonly", { collections: ["a"] })).rejects.toMatchObject({
+      code: "unsupported",
+    });
+  });
+
+  test("is told that its key has expired, and does not try again", async () => {
+    await using server = new TestServer();
+    await using admin = await connect(server);
+    await admin.addApiKey("short", "readonly", { expiresAt: Date.now() + 100 });
+    const { promise: ended, resolve } = Promise.withResolvers<unknown>();
+    await using _db = await FluxionDB.connect({
+      url: server.url,
+      apiKey: "short",
+      onStateChange: (state, error) => {
+        if (state === "closed") resolve(error);
+      },
+    });
+    expect(await ended).toMatchObject({ code: "unauthorized", message: expect.stringContaining("expired") });
+    await expect(FluxionDB.connect({ url: server.url, apiKey: "short" })).rejects.toMatchObject({
+      code: "unauthorized",
+    });
+  });
+
   test("throws the server's errors, with their code", async () => {
     await using server = new TestServer();
     await using db = await FluxionDB.connect({ url: server.url, apiKey: KEYS.readonly });
@@ -120,3 +163,27 @@ describe("FluxionDB", () => {
     await expect(db.apiKeys()).rejects.toMatchObject({ code: "permission_denied" });
   });
 });
+
+/** Answers all requests to add keys as servers do that do not know of limits. */
+class OlderServer implements AsyncDisposable {
+  readonly #server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request, server) => (server.upgrade(request) ? undefined : new Response("", { status: 426 })),
+    websocket: {
+      open: (socket) => void socket.sendText('{"message":"Authentication successful","type":"ready"}'),
+      message: (socket, frame) => {
+        const { id } = JSON.parse(String(frame)) as { id: string };
+        socket.sendText(JSON.stringify({ id, scope: "readonly", status: "ok" }));
+      },
+    },
+  });
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.#server.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.stop(true);
+  }
+}

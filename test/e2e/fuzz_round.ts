@@ -25,7 +25,9 @@ const VALUES = [
     '"__proto__"',
     '"constructor"',
     '"../../etc/passwd"',
+    '"/etc/passwd"',
     '"CON"',
+    '".."',
     '"."',
     '"a\\u0000b"',
   ],
@@ -138,6 +140,63 @@ const whole = fc
       `{"id":${id},"type":${JSON.stringify(type)},"data":${isText ? JSON.stringify(data) : data}}`,
   );
 
+/** Patterns of every kind: parts that nest, repeat hugely, and end in nothing. */
+const pattern = fc.letrec((tie) => ({
+  part: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom(
+      "a",
+      ".",
+      "[ab]",
+      "[^a]",
+      "\\d",
+      "\\b",
+      "^",
+      "$",
+      "\\p{L}",
+      "\\pN",
+      "é",
+      "😀",
+      "\\u00e9",
+      "",
+    ),
+    fc.constantFrom(
+      "(",
+      ")",
+      "[",
+      "]",
+      "{",
+      "*",
+      "\\",
+      "(?=a)",
+      "(?<n>a)",
+      "\\1",
+      "(?i)",
+      "[z-a]",
+      "\\Q",
+      "\u0000",
+    ),
+    fc.tuple(tie("part"), tie("count")).map(([part, count]) => `(${part})${count}`),
+    fc.tuple(tie("part"), tie("part")).map(([one, other]) => `(?:${one}|${other})*${one}`),
+    fc.tuple(tie("part"), tie("part")).map((parts) => parts.join("")),
+  ),
+  count: fc.constantFrom("*", "+", "?", "*?", "{2}", "{1000}", "{0,1000}", "{1,}", "{1001}", "{99999999999}"),
+})).part as fc.Arbitrary<string>;
+const searched = fc
+  .record({
+    field: fc.constantFrom("doc", "where", "filter"),
+    pattern,
+    flags: fc.constantFrom("", "i", "ims", "x"),
+    type: fc.constantFrom("qry", "qdoc"),
+  })
+  .map(({ field, pattern, flags, type }) =>
+    JSON.stringify({
+      id: "x",
+      type,
+      data: JSON.stringify({ col: "c", doc: "d", ts: 9, [field]: `/${pattern}/${flags}` }),
+    }),
+  );
+
 /** Places are parts of the length, from 0 to below 1. */
 const change = fc.record({
   at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -151,7 +210,7 @@ const mangled = fc.tuple(whole, fc.array(change, { minLength: 1, maxLength: 4 })
   }, frame),
 );
 
-const frames = fc.array(fc.oneof(whole, mangled), { minLength: 1, maxLength: 20 });
+const frames = fc.array(fc.oneof(whole, mangled, searched), { minLength: 1, maxLength: 20 });
 
 export async function runFuzzRound({
   seed,

@@ -151,6 +151,11 @@ const PATTERNS: readonly HostileFrame[] = [
   "((a{100}){100}){100}",
   "x".repeat(5000),
   "(".repeat(2000),
+  "(a{1000}){1000}",
+  "(((a{10}){10}){10}){10}",
+  "(?:(?:a{0,30}){0,30}){0,30}",
+  ".{1,1000}{1,10}",
+  "\\\\p{L}".repeat(101),
 ].flatMap((pattern) => [
   {
     what: `documents like /${pattern.slice(0, 20)}/`,
@@ -230,6 +235,17 @@ const BYTES: readonly { what: string; bytes: Uint8Array }[] = [
   { what: "the end of a message without its start", bytes: clientFrame(FINAL, "x") },
   { what: "a ping in two parts", bytes: clientFrame(PING, "x") },
   { what: "a ping of 200 bytes", bytes: clientFrame(FINAL | PING, Buffer.alloc(200)) },
+  ...["ed a0 80", "ed b0 80", "c0 80", "f4 90 80 80", "e2 82", "80"].map((hex) => ({
+    what: `an id with the bytes ${hex}, which are no UTF-8`,
+    bytes: clientFrame(
+      FINAL | TEXT,
+      Buffer.concat([
+        Buffer.from('{"id":"'),
+        Buffer.from(hex.replaceAll(" ", ""), "hex"),
+        Buffer.from('","type":"cols"}'),
+      ]),
+    ),
+  })),
   { what: "text that is no UTF-8", bytes: clientFrame(FINAL | TEXT, Buffer.from("fffec080", "hex")) },
   { what: "a close frame of one byte", bytes: clientFrame(FINAL | CLOSE, "x") },
 ];
@@ -324,6 +340,28 @@ test("a catastrophic pattern over long records is answered in linear time", asyn
     const named = await client.request("qry", { col: "c", ts: 9, doc: pattern });
     expect(Object.keys(named.records as object)).toHaveLength(isFound ? 1 : 0);
   }
+}, 60_000);
+
+test("a pattern that is too large for a long record is refused, and costs nobody else anything", async () => {
+  await using server = await ServerProcess.start();
+  await using client = await server.connect();
+  await using witness = await server.connect();
+  await storeGood(witness);
+  // A minute and more of matching: an automaton of a thousand states, all of which a random text keeps alive.
+  const bits = crypto.getRandomValues(new Uint8Array(8 * MIB));
+  const long = Buffer.from(bits.map((bit) => 0x61 + (bit & 1))).toString("latin1");
+  await client.request("ins", [{ col: "c", doc: "d", ts: 1, data: long }]);
+  const asked = { col: "c", doc: "d", where: "/[ab]*a[ab]{990}[cd]/" };
+  for (const type of ["qdoc", "qry"]) {
+    const answer = client.request(type, { ...asked, ts: 9 });
+    await checkGood(witness);
+    expect(await answer).toMatchObject({
+      code: "bad_pattern",
+      error: expect.stringContaining(`too large for a text of ${long.length} characters`),
+    });
+  }
+  // One that is small is answered.
+  expect(await client.request("qdoc", { ...asked, where: "/b[cd]/" })).toMatchObject({ records: [] });
 }, 60_000);
 
 test("a client that does not read gets every byte in the end, while others are served", async () => {

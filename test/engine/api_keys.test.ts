@@ -43,7 +43,11 @@ function errorOf(action: () => unknown): Partial<DatabaseError> {
 
 describe("authenticate()", () => {
   test("knows the secret key as the master key", () => {
-    expect(inMemory().authenticate("master")).toEqual({ scope: "read_write_delete", isMaster: true });
+    expect(inMemory().authenticate("master")).toEqual({
+      scope: "read_write_delete",
+      limits: undefined,
+      isMaster: true,
+    });
   });
 
   test("refuses what is not exactly a key", () => {
@@ -55,7 +59,11 @@ describe("authenticate()", () => {
   test("knows a key of any Unicode text as it was added", () => {
     const keys = inMemory();
     keys.add("schlüssel 🔑\u0000", "readonly");
-    expect(keys.authenticate("schlüssel 🔑\u0000")).toEqual({ scope: "readonly", isMaster: false });
+    expect(keys.authenticate("schlüssel 🔑\u0000")).toEqual({
+      scope: "readonly",
+      limits: undefined,
+      isMaster: false,
+    });
   });
 });
 
@@ -86,7 +94,7 @@ describe("add()", () => {
       message: `keys.key: expected at most ${API_KEY_LENGTH_MAX} characters, got ${API_KEY_LENGTH_MAX + 1}`,
     });
     for (let index = 0; index < API_KEYS_MAX; index++) keys.add(`key ${index}`, "readonly");
-    expect(errorOf(() => keys.add("one more", "readonly")).code).toBe("too_large");
+    expect(errorOf(() => keys.add("one more", "readonly")).code).toBe("limit_reached");
     keys.add("key 0", "read_write");
     expect(keys.authenticate("key 0")?.scope).toBe("read_write");
   });
@@ -168,7 +176,7 @@ describe("list()", () => {
     await keys.add("a", "read_write");
     const again = rows.open("master");
     expect(again.list()).toEqual(keys.list());
-    expect(again.authenticate("a")).toEqual({ scope: "read_write", isMaster: false });
+    expect(again.authenticate("a")).toEqual({ scope: "read_write", limits: undefined, isMaster: false });
   });
 
   test("shows fingerprints after a change of the secret key, and the keys still authenticate", async () => {

@@ -5,6 +5,7 @@ import { expect } from "bun:test";
 import type { Answer, Written } from "../../src/engine/database.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { asciiText } from "../../src/protocol/ascii.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import type { ModelCommand } from "./commands.ts";
 import type { ModelDatabase } from "./model.ts";
@@ -23,12 +24,13 @@ export const AT_ONCE = { portionMs: Number.POSITIVE_INFINITY };
 /** Nothing that can be divided is done in one turn. */
 export const IN_PIECES = { portionMs: 0, unitsALook: 0 };
 
+const NOTHING = asciiText("");
 const batch = new InsertBatch();
 
 /** An answer that did not need several turns. */
 export function textOf(answer: Answer): string {
   if (answer instanceof Promise) throw new Error("The answer is still to come");
-  return typeof answer === "string" ? answer : answer.within("", "", "", "");
+  return typeof answer === "string" ? answer : answer.within(NOTHING, "", NOTHING, NOTHING);
 }
 
 /** One that may take several turns; bytes are read at once, before another answer takes their place. */

@@ -164,6 +164,23 @@ describe("an answer in pieces", () => {
     expect(await tsOf(true)).toEqual(all.map(String).reverse());
   });
 
+  test("goes on within a chunk where a pattern is looked for", async () => {
+    const database = new MemoryDatabase({ longWork: IN_PIECES });
+    insert(database, run(100));
+    const where = "/[02468]$/";
+    const even = numbers(0, 50).map((at) => 2 * at);
+    const answers = [
+      history({ where }),
+      history({ where, reverse: true }),
+      history({ where, limit: 30 }),
+    ].map((each) => database.history(each));
+    for (const answer of answers) expect(answer).toBeInstanceOf(Promise);
+    const [oldest, newest, limited] = await Promise.all(answers.map(textLater));
+    expect(timesOf(oldest as string)).toEqual(even);
+    expect(timesOf(newest as string)).toEqual([...even].reverse());
+    expect(timesOf(limited as string)).toEqual(even.slice(0, 30));
+  });
+
   test("keeps its limit", async () => {
     const database = divided();
     insert(database, run(100));

@@ -12,7 +12,9 @@ function admission(options: Partial<AdmissionOptions> = {}) {
     allowedOrigins: [],
     connectionsMax: 1,
     connectionsPerKeyMax: 1,
+    connectionsPerSecondMax: 1000,
     nowMs: () => nowMs,
+    dateMs: () => nowMs,
     ...options,
   });
   const login = (key: string, ip = "10.0.0.1") => made.admit(new Request(`http://x/?api-key=${key}`), ip);

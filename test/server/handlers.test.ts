@@ -295,10 +295,12 @@ describe("keys", () => {
     expect(server.log.of("keyChanged")).toEqual([]);
     await ask(client, "keys", { action: "add", key: "x", scope: "readonly" });
     await ask(client, "keys", { action: "remove", key: "x" });
+    // The start of SHA-256("x").
+    const key = { fingerprint: "sha256:2d711642b726b044", scope: "readonly" } as const;
     const by = { event: "keyChanged", ip: "127.0.0.1", name: "admin" } as const;
     expect(server.log.of("keyChanged")).toEqual([
-      { ...by, action: "add" },
-      { ...by, action: "remove" },
+      { ...by, ...key, action: "add" },
+      { ...by, ...key, action: "remove" },
     ]);
   });
 

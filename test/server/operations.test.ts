@@ -80,6 +80,19 @@ describe("/metrics", () => {
     expect(await look(server.opsPort, "/")).toEqual([404, "Not found\n"]);
   });
 
+  test("slows down, logs and counts wrong keys as a connection does", async () => {
+    await using server = new TestServer({ opsPort: 0 });
+    for (let at = 0; at < 3; at++) {
+      expect((await get(server.port, "/metrics?api-key=nobody")).status).toBe(401);
+      expect((await server.upgrade("/?api-key=nobody")).status).toBe(401);
+    }
+    const rejected = { event: "rejected", ip: "127.0.0.1", reason: "Unknown API key" };
+    expect(server.log.of("rejected")).toEqual(Array(6).fill(rejected));
+    const [, text] = await look(server.opsPort, "/metrics");
+    expect(sampleOf(text, 'connections_refused_total{reason="api_key"}')).toBe(6);
+    expect(sampleOf(text, 'connections_refused_total{reason="expired_key"}')).toBe(0);
+  });
+
   test("counts what was asked, and what went wrong", async () => {
     await using server = new TestServer({ opsPort: 0 });
     await using client = await server.connect();

@@ -1,7 +1,7 @@
 /**
  * A log that keeps what it was told.
  */
-import type { ClientLabel, ServerLog } from "../../src/server/server_log.ts";
+import type { ClientLabel, KeyChange, ServerLog } from "../../src/server/server_log.ts";
 
 type LogEvent = { readonly event: keyof ServerLog } & Readonly<Record<string, unknown>>;
 
@@ -33,7 +33,7 @@ export class RecordedLog implements ServerLog {
     this.events.push({ event: "slowRequest", ...fields });
   }
 
-  keyChanged(fields: ClientLabel & { action: "add" | "remove" }): void {
+  keyChanged(fields: ClientLabel & KeyChange): void {
     this.events.push({ event: "keyChanged", ...fields });
   }
 

@@ -276,7 +276,8 @@ test.each<Case>([
   },
   {
     what: "an API key that is damaged",
-    damage: (world) => edit(catalogOf(world), "INSERT INTO api_keys VALUES (x'0102', 'readonly', x'03', 4)"),
+    damage: (world) =>
+      edit(catalogOf(world), "INSERT INTO api_keys VALUES (x'0102', 'readonly', x'03', 4, NULL)"),
     leftOut: [/catalog\.db: API key 0102, which fails its checksum/],
     holds: ALL,
   },

@@ -15,6 +15,7 @@ import { command, type ModelCommand } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
 import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
 import { onLinux, replaceDescriptor } from "../support/descriptor.ts";
+import { toFormat } from "./older_catalog.ts";
 import { runCommands, runSteps, step } from "./steps.ts";
 import { World } from "./world.ts";
 
@@ -292,9 +293,7 @@ test("a second server on the same directory is refused with the first one's proc
 /** Makes of a directory that was left by a crash one as the servers before format 2 left it. */
 async function makeOldFormat(directory: string): Promise<void> {
   const database = new Database(join(directory, "catalog.db"));
-  database.run(
-    "CREATE TABLE journal (number INTEGER PRIMARY KEY, is_packed INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL) STRICT",
-  );
+  toFormat(database, 1);
   const { last_group } = database.query("SELECT last_group FROM meta").get() as { last_group: number };
   const files = new JournalFiles({ directory, durability: "interval" });
   const old = new OldBody();
@@ -309,7 +308,6 @@ async function makeOldFormat(directory: string): Promise<void> {
     }
   }
   await files.abandon();
-  database.run("PRAGMA user_version = 1");
   database.close();
   rmSync(join(directory, "journal"), { recursive: true, force: true });
 }
@@ -375,12 +373,12 @@ test("a directory of format 1, with groups in its table, is read, written on and
     await runCommands(world, model, [{ type: "sval", request: { col: "new", key: "k", value: "1" } }]);
     await runCommands(world, model, third);
     await world.crash();
-    expect(formatOf(world.directory)).toEqual({ version: 2, hasTable: true });
+    expect(formatOf(world.directory)).toEqual({ version: 3, hasTable: true });
     await world.open();
     compareWhole(world.database, model);
     await world.database.checkpoint();
     await world.crash();
-    expect(formatOf(world.directory)).toEqual({ version: 2, hasTable: false });
+    expect(formatOf(world.directory)).toEqual({ version: 3, hasTable: false });
     await world.open();
     compareWhole(world.database, model);
   }

@@ -12,6 +12,8 @@ export type StartOptions = {
   readonly args?: readonly string[];
   readonly env?: Environment;
   readonly cwd?: string;
+  /** How many files and connections it may have open. */
+  readonly filesMax?: number;
 };
 
 /** The master key, unless the arguments or the environment say otherwise. */
@@ -46,8 +48,10 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /** As `start`, without waiting. */
-  static launch({ args = [], env = {}, cwd }: StartOptions = {}): ServerProcess {
-    const child = Bun.spawn([...PROGRAM, "serve", "--port", "0", ...args], {
+  static launch({ args = [], env = {}, cwd, filesMax }: StartOptions = {}): ServerProcess {
+    const limited = ["sh", "-c", `ulimit -n ${filesMax} && exec "$0" "$@"`];
+    const command = [...(filesMax === undefined ? [] : limited), ...PROGRAM];
+    const child = Bun.spawn([...command, "serve", "--port", "0", ...args], {
       ...(cwd !== undefined && { cwd }),
       env: environmentWith({ FLUXIONDB_SECRET_KEY: SECRET_KEY, ...env }),
       stdio: ["ignore", "ignore", "pipe"],

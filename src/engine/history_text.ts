@@ -1,0 +1,81 @@
+/**
+ * A document's history as text, as far as it is read in one turn of the event loop.
+ */
+import type { Timestamp } from "../protocol/timestamp.ts";
+import type { Chunk } from "./chunk.ts";
+import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import { type HistoryRange, restBehind, restFrom } from "./history_range.ts";
+import type { LongWork } from "./long_work.ts";
+import type { Page } from "./page.ts";
+import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
+import type { Predicate } from "./predicate.ts";
+import type { ReplyText } from "./reply_text.ts";
+
+export type HistoryTools = { readonly predicate: Predicate | undefined; readonly longWork: LongWork };
+
+/** What reading a chunk costs, in LongWork's units. */
+const CHUNK_UNITS = 16;
+/** What looking at some records with a pattern costs: enough to look at the clock. */
+const LOOKED_AT_UNITS = 64;
+
+/**
+ * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts.
+ *
+ * @returns what is left of the range: it begins where reading has stopped, wherever chunks are by then.
+ */
+export function writeHistory(
+  reply: ReplyText,
+  { chunks, store }: { readonly chunks: readonly Chunk[]; readonly store: ChunkStore },
+  range: HistoryRange,
+  { predicate, longWork }: HistoryTools,
+): HistoryRange | undefined {
+  let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
+  const first = firstChunkReaching(chunks, range.from);
+  const last = lastChunkStarting(chunks, range.to);
+  const step = range.reverse ? -1 : 1;
+  for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
+    const chunk = chunks[at] as Chunk;
+    const page = store.read(chunk);
+    let from = page.firstAtOrAfter(range.from.high, range.from.low);
+    let to = page.firstAfter(range.to.high, range.to.low);
+    const recordsAtOnce = predicate?.recordsAtOnce ?? page.count;
+    while (from < to && left > 0) {
+      const start = range.reverse ? Math.max(from, to - recordsAtOnce) : from;
+      const end = range.reverse ? to : Math.min(to, from + recordsAtOnce);
+      left -= writeRecords(reply, page, { from: start, to: end, predicate, left, reverse: range.reverse });
+      if (range.reverse) to = start;
+      else from = end;
+      if (from === to || left === 0 || !longWork.isTurnOver(LOOKED_AT_UNITS)) continue;
+      return restFrom(range, timeOf(page, range.reverse ? to - 1 : from), left);
+    }
+    const isLast = at === (range.reverse ? first : last) || left === 0;
+    if (!isLast && longWork.isTurnOver(CHUNK_UNITS)) return restBehind(range, chunk, left);
+  }
+  return undefined;
+}
+
+type Chosen = {
+  readonly from: number;
+  readonly to: number;
+  readonly predicate: Predicate | undefined;
+  readonly left: number;
+  readonly reverse: boolean;
+};
+
+/** Appends the records `[from, to)` of a page, as far as they are wanted, and returns how many. */
+function writeRecords(reply: ReplyText, page: Page, { from, to, predicate, left, reverse }: Chosen): number {
+  if (predicate !== undefined) {
+    const marked = { from, to, marks: predicate.select(page, from, to), most: left };
+    return reverse ? copyMarkedReversed(reply, page, marked) : copyMarked(reply, page, marked);
+  }
+  const count = Math.min(to - from, left);
+  if (reverse) copyReversed(reply, page, to - count, to);
+  else copyRun(reply, page, from, from + count);
+  return count;
+}
+
+const timeOf = (page: Page, record: number): Timestamp => ({
+  high: page.tsHigh(record),
+  low: page.tsLow(record),
+});

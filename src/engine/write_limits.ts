@@ -1,0 +1,150 @@
+/**
+ * What a write is held to before it changes anything: how many there may be of each, how long and how large.
+ *
+ * Almost every batch is far from all of them, which a few comparisons of its sums tell; only one that might pass a
+ * limit is looked at record by record.
+ */
+import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import { DatabaseError } from "../protocol/errors.ts";
+import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
+import type { Request } from "../protocol/messages.ts";
+import type { Collections } from "./collections.ts";
+import {
+  COLUMN_COLLECTION_END,
+  COLUMN_COLLECTION_START,
+  COLUMN_DOCUMENT_END,
+  COLUMN_DOCUMENT_START,
+  COLUMN_TEXT_END,
+  COLUMNS,
+  type InsertBatch,
+} from "./insert_batch.ts";
+import { readName } from "./name.ts";
+
+export type WriteLimitValues = Pick<
+  AdjustableLimits,
+  "collectionsMax" | "documentsMax" | "frameRecordsMax" | "keyValuesMax" | "nameLengthMax" | "recordBytesMax"
+>;
+
+export class WriteLimits {
+  readonly #limits: WriteLimitValues;
+  /** Whatever is longer than the longest is refused before it gets here. */
+  readonly #isNameLimited: boolean;
+  /** The most key-values of a collection when all were looked at last, and how many may have come since. */
+  #valuesSeen = 0;
+  #valuesSince = Number.POSITIVE_INFINITY;
+
+  constructor(limits: WriteLimitValues) {
+    this.#limits = limits;
+    this.#isNameLimited = limits.nameLengthMax < NAME_LENGTH_MAX;
+  }
+
+  /** @throws DatabaseError `too_large`, `limit_reached`, `bad_request` */
+  checkInsert(batch: InsertBatch, collections: Collections): void {
+    const { frameRecordsMax, recordBytesMax, collectionsMax, documentsMax } = this.#limits;
+    const { count } = batch;
+    if (count > frameRecordsMax) throw tooMany("ins", frameRecordsMax, count);
+    if (batch.textLength > recordBytesMax || this.#isNameLimited) this.#checkRecords(batch);
+    if (collections.size + count <= collectionsMax && collections.documentCount + count <= documentsMax)
+      return;
+    this.#checkNew(batch, collections);
+  }
+
+  /** @throws DatabaseError `too_large` */
+  checkRemovals({ length }: Request<"dmrec">): void {
+    if (length > this.#limits.frameRecordsMax) throw tooMany("dmrec", this.#limits.frameRecordsMax, length);
+  }
+
+  /** @throws DatabaseError `too_large`, `limit_reached`, `bad_request` */
+  checkValue({ col, key, value }: Request<"sval">, collections: Collections): void {
+    const { collectionsMax, keyValuesMax } = this.#limits;
+    this.#checkName(col, "sval.col");
+    this.#checkName(key, "sval.key");
+    // Counting bytes is left out where even the longest encoding fits.
+    if (value.length * UTF8_BYTES_MAX > this.#limits.recordBytesMax) {
+      this.#checkSize(Buffer.byteLength(value), "sval.value");
+    }
+    if (collections.size >= collectionsMax && collections.get(col) === undefined) {
+      throw full("collections", collectionsMax);
+    }
+    if (this.#valuesSeen + ++this.#valuesSince <= keyValuesMax) return;
+    if (this.#valuesSince > Math.max(keyValuesMax, collections.size)) {
+      this.#valuesSeen = collections.sorted().reduce((most, { values }) => Math.max(most, values.size), 0);
+      this.#valuesSince = 1;
+    }
+    const values = collections.get(col)?.values;
+    if (values !== undefined && values.size >= keyValuesMax && values.get(key) === undefined) {
+      throw full("key-values in this collection", keyValuesMax);
+    }
+  }
+
+  #checkRecords({ columns, count, names }: InsertBatch): void {
+    let textStart = 0;
+    for (let index = 0; index < count; index++) {
+      const row = index * COLUMNS;
+      const textEnd = columns[row + COLUMN_TEXT_END] as number;
+      this.#checkSize(textEnd - textStart, `ins[${index}]`);
+      textStart = textEnd;
+      for (const [field, start, end] of [
+        ["col", columns[row + COLUMN_COLLECTION_START], columns[row + COLUMN_COLLECTION_END]],
+        ["doc", columns[row + COLUMN_DOCUMENT_START], columns[row + COLUMN_DOCUMENT_END]],
+      ] as const) {
+        if ((end as number) - (start as number) <= this.#limits.nameLengthMax) continue;
+        this.#checkName(readName(names, start as number, end as number), `ins[${index}].${field}`);
+      }
+    }
+  }
+
+  /** Counts the collections and documents that a batch is going to add. */
+  #checkNew({ columns, count, names }: InsertBatch, collections: Collections): void {
+    const { collectionsMax, documentsMax } = this.#limits;
+    const newDocuments = new Map<string, Set<string>>();
+    let newCollectionCount = 0;
+    let newDocumentCount = 0;
+    for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
+      const nameAt = (start: number, end: number): string =>
+        readName(names, columns[row + start] as number, columns[row + end] as number);
+      const col = nameAt(COLUMN_COLLECTION_START, COLUMN_COLLECTION_END);
+      const doc = nameAt(COLUMN_DOCUMENT_START, COLUMN_DOCUMENT_END);
+      const collection = collections.get(col);
+      if (collection?.documents.get(doc) !== undefined) continue;
+      let documents = newDocuments.get(col);
+      if (documents === undefined) {
+        documents = new Set();
+        newDocuments.set(col, documents);
+        if (collection === undefined) newCollectionCount++;
+      }
+      if (!documents.has(doc)) newDocumentCount++;
+      documents.add(doc);
+    }
+    if (newCollectionCount > 0 && collections.size + newCollectionCount > collectionsMax) {
+      throw full("collections", collectionsMax);
+    }
+    if (newDocumentCount > 0 && collections.documentCount + newDocumentCount > documentsMax) {
+      throw full("documents", documentsMax);
+    }
+  }
+
+  #checkSize(bytes: number, field: string): void {
+    const { recordBytesMax } = this.#limits;
+    if (bytes <= recordBytesMax) return;
+    throw new DatabaseError("too_large", `${field}: expected at most ${recordBytesMax} bytes, got ${bytes}`);
+  }
+
+  #checkName(name: string, field: string): void {
+    const { nameLengthMax } = this.#limits;
+    if (name.length <= nameLengthMax) return;
+    const problem = `expected at most ${nameLengthMax} characters, got a string of ${name.length} characters`;
+    throw new DatabaseError("bad_request", `${field}: ${problem}`);
+  }
+}
+
+/** A UTF-16 code unit takes this many bytes at most. */
+const UTF8_BYTES_MAX = 3;
+
+function tooMany(type: string, max: number, count: number): DatabaseError {
+  return new DatabaseError("too_large", `${type}: expected at most ${max} records, got ${count}`);
+}
+
+function full(what: string, max: number): DatabaseError {
+  return new DatabaseError("limit_reached", `There may be ${max} ${what}, and no more`);
+}

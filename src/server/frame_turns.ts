@@ -1,0 +1,82 @@
+/**
+ * Keeps a flood of small frames from holding up other clients: all connections share a turn of the event loop.
+ *
+ * The network hands over half a megabyte of one connection at a time, which may be thousands of frames. When a turn's
+ * time is used up, a connection may go on with a few more, so that whoever has sent only these is served at once; then
+ * it gets in line, and in later turns those in line go on, one after another. A turn that is not used up costs next to
+ * nothing: the clock is looked at after so many frames. Watching where a turn ends wakes the event loop once more, which
+ * cost small inserts a tenth of their speed, so only one turn in each few milliseconds is watched.
+ */
+import { Queue } from "../engine/queue.ts";
+import { PORTION_MS } from "../protocol/limits.ts";
+
+/** Of a connection: what it has handled of a turn that was used up. */
+export type FrameShare = { turn: number; count: number };
+
+const UNITS_A_LOOK = 32;
+/** A frame is one unit, and so is each so much of its length, as a power of two. */
+const UNIT_LENGTH_BITS = 11;
+const FRAMES_IN_ANY_TURN = 8;
+
+export class FrameTurns {
+  readonly #nowMs: () => number;
+  /** Who goes on in a later turn. */
+  readonly #line = new Queue<() => void>();
+  #turn = 1;
+  #units = 0;
+  #isUsedUp = false;
+  /** When the turn is; undefined where it is not watched. */
+  #endsAtMs: number | undefined;
+  /** No turn is watched before. */
+  #watchAtMs = Number.NEGATIVE_INFINITY;
+  #isScheduled = false;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Whether a connection that has handled a frame is to leave what follows to another turn. */
+  isUsedUp(share: FrameShare, frameLength: number): boolean {
+    this.#units += 1 + (frameLength >>> UNIT_LENGTH_BITS);
+    if (this.#units >= UNITS_A_LOOK) this.#look();
+    if (!this.#isUsedUp) return false;
+    if (share.turn !== this.#turn) {
+      share.turn = this.#turn;
+      share.count = 0;
+    }
+    return ++share.count >= FRAMES_IN_ANY_TURN;
+  }
+
+  /** Calls back in a later turn, behind those who are in line already. */
+  wait(goOn: () => void): void {
+    this.#line.push(goOn);
+    this.#schedule();
+  }
+
+  #look(): void {
+    this.#units = 0;
+    const nowMs = this.#nowMs();
+    if (this.#endsAtMs !== undefined) this.#isUsedUp = nowMs >= this.#endsAtMs;
+    else if (nowMs >= this.#watchAtMs) {
+      this.#endsAtMs = nowMs + PORTION_MS;
+      this.#watchAtMs = this.#endsAtMs;
+      this.#schedule();
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#nextTurn);
+  }
+
+  /** Whoever is not done gets in line again, at its end. */
+  readonly #nextTurn = (): void => {
+    this.#isScheduled = false;
+    this.#isUsedUp = false;
+    this.#endsAtMs = undefined;
+    this.#turn++;
+    for (let left = this.#line.length; left > 0 && !this.#isUsedUp; left--) this.#line.shift()?.();
+    if (this.#line.length > 0) this.#schedule();
+  };
+}
