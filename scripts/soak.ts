@@ -1,6 +1,6 @@
 /**
- * Random tests until told to stop: the model test, restarts and crashes of the storage, kill -9 under load, frames that
- * are nearly right, in turn.
+ * Random tests until told to stop: the model test, restarts and crashes of the storage, kill -9 under load, power cuts,
+ * frames that are nearly right, in turn.
  *
  *   npm run soak                                   until Ctrl-C
  *   npm run soak -- --minutes 30
@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 
 const ROOT = join(import.meta.dir, "..");
-const PARTS = ["model", "storage", "crash", "fuzz"] as const;
+const PARTS = ["model", "storage", "crash", "power cut", "fuzz"] as const;
 type Part = (typeof PARTS)[number];
 type Round = { readonly part: Part; readonly seed: number };
 
@@ -101,8 +101,9 @@ function killGroup(leader: number): void {
 function report({ part, seed }: Round, failure: string): void {
   console.error(failure);
   console.error(`The ${part} round failed with seed ${seed}. Once more:\n`);
-  console.error(`  npm run soak -- --seed ${seed} --only ${part}\n`);
-  if (part === "crash") {
+  const name = part.includes(" ") ? `"${part}"` : part;
+  console.error(`  npm run soak -- --seed ${seed} --only ${name}\n`);
+  if (part === "crash" || part === "power cut") {
     console.error("The seed decides what is written and for how long; the disk's timing is new each time.");
   }
 }

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } fro
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { readBackup } from "../storage/backup_file.ts";
-import { COLLECTIONS_FOLDER } from "../storage/collection_files.ts";
+import { COLLECTIONS_FOLDER } from "../storage/file_name.ts";
 import { JOURNAL_FOLDER } from "../storage/journal_segment.ts";
 import { syncFolder } from "./backup.ts";
 import { readAll } from "./check.ts";

@@ -3,8 +3,9 @@
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { API_KEY_LENGTH_MAX } from "../protocol/limits.ts";
+import { syncFolder } from "../storage/folder.ts";
 import { CommandError, usageError } from "./command_error.ts";
 import { writeNote } from "./output.ts";
 
@@ -90,6 +91,7 @@ function keep(file: string, text: string): void {
     } finally {
       closeSync(handle);
     }
+    syncFolder(dirname(file));
   } catch (cause) {
     throw new CommandError(`Cannot keep the secret key in ${file}: ${(cause as Error).message}`, { cause });
   }

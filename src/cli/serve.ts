@@ -25,6 +25,11 @@ Durability, with --data:
             cut at most the last second
   interval  a write is answered at once, and is safe with the next checkpoint (--flush-interval)
 
+Damage, with --data:
+  A start that finds a damaged file ends, and changes nothing. With --recover the server starts with what is whole, and
+  says what it has left out; the damaged files are kept in DIRECTORY/damaged-TIME, as they were found, with a text that
+  says the same. A backup is better: see \`fluxiondb restore\`.
+
 Secret key:
   It is the master key: clients connect with it, and make other keys with it. Without one, the first run makes one,
   shows it once and keeps it in DIRECTORY/secret.key; in memory it is another one on each run. On the command line

@@ -21,6 +21,8 @@ export type ServeOptions = AdjustableLimits & {
   readonly data: string | undefined;
   readonly flushIntervalMs: number;
   readonly durability: Durability;
+  /** Whether a damaged data directory is to be started with what is whole of it. */
+  readonly recover: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Standard error without. */
@@ -67,6 +69,7 @@ function addPlainOptions(command: Command): void {
     .addOption(
       option("--durability <mode>", `${DURABILITIES.join("|")}, see below`, oneOf(DURABILITIES), "everysec"),
     )
+    .addOption(new Option("--recover", "start with what is whole of a damaged data directory, see below"))
     .addOption(
       option(
         "--tls-cert <file>",
@@ -119,6 +122,7 @@ function addPlainOptions(command: Command): void {
 export function readServeOptions(command: Command): ServeOptions {
   const values = command.opts();
   const [secretKey, secretKeyFile] = chooseKeySource(command);
+  if (values.recover === true && values.data === undefined) throw usageError("--recover needs --data");
   return {
     port: values.port,
     host: values.host,
@@ -127,6 +131,7 @@ export function readServeOptions(command: Command): ServeOptions {
     data: values.data,
     flushIntervalMs: values.flushInterval,
     durability: values.durability,
+    recover: values.recover === true,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
     logFile: values.logFile,

@@ -10,6 +10,7 @@ import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import type { StatusOf } from "../server/context.ts";
 import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
+import { recoverDirectory } from "../storage/recovery.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import type { CommitObserver } from "../storage/storage.ts";
 import { CommandError } from "./command_error.ts";
@@ -25,7 +26,10 @@ export type InstanceOptions = Pick<
   ServeOptions,
   "data" | "durability" | "flushIntervalMs" | "host" | "memoryBytesMax" | "port"
 > &
-  Partial<AdjustableLimits & Pick<ServeOptions, "allowedOrigins" | "opsPort" | "slowRequestMs" | "tlsFiles">>;
+  Partial<
+    AdjustableLimits &
+      Pick<ServeOptions, "allowedOrigins" | "opsPort" | "recover" | "slowRequestMs" | "tlsFiles">
+  >;
 
 export type InstanceParts = {
   readonly log: Log;
@@ -54,6 +58,7 @@ export async function runServer(
   { log, secretKey, onLoading, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
+  if (options.recover && options.data !== undefined) await recover(options.data, log);
   const metrics = new Metrics();
   const storage = await openStorage(options, metrics);
   let isLoaded = false;
@@ -108,6 +113,14 @@ export async function runServer(
   }
 }
 
+/** Says what was left out: nobody else will know. */
+async function recover(data: string, log: Log): Promise<void> {
+  const { keptIn, leftOut } = await recoverDirectory(data, { now: new Date() });
+  for (const what of leftOut) log.warn("Left out", { what });
+  if (keptIn === undefined) log.info("Nothing is damaged", { data });
+  else log.warn("The damaged files are kept, with a list of what was left out", { folder: keptIn });
+}
+
 /** As the options that the parts take, which have no storage when data is in memory only. */
 async function openStorage(
   { data, durability }: InstanceOptions,
@@ -127,8 +140,10 @@ type StatusSources = {
 
 function statusOf(sources: StatusSources): StatusOf {
   const { options, startedAtMs, database, housekeeping, storage } = sources;
+  const run = crypto.randomUUID();
   return async (isVisible) => {
     const disk = (await storage?.diskBytes()) ?? null;
+    const writes = database.writes();
     const nowMs = performance.now();
     const last = housekeeping.lastCheckpoint;
     return {
@@ -142,6 +157,7 @@ function statusOf(sources: StatusSources): StatusOf {
         residentBytes: process.memoryUsage.rss(),
       },
       durability: storage === undefined ? "memory" : options.durability,
+      writes: writes === undefined ? null : { run, ...writes },
       disk,
       lastCheckpoint: last ? { agoMs: Math.round(nowMs - last.endedAtMs), tookMs: last.tookMs } : null,
     };

@@ -27,7 +27,7 @@ export function addStatus(program: Command): void {
 }
 
 export function renderStatus(status: ServerStatus): string {
-  const { memory, disk, lastCheckpoint } = status;
+  const { memory, writes, disk, lastCheckpoint } = status;
   const share = Math.round((memory.usedBytes / memory.limitBytes) * 100);
   const lines: readonly (readonly [string, string])[] = [
     ["Version", `${status.version} (${status.commit})`],
@@ -43,6 +43,11 @@ export function renderStatus(status: ServerStatus): string {
         `${describeBytes(memory.residentBytes)} in all`,
     ],
     ["Durability", status.durability === "memory" ? "none: data is in memory only" : status.durability],
+    ...(writes === null
+      ? []
+      : ([
+          ["Writes", `answered up to ${writes.acknowledged}, on the disk up to ${writes.durable}`],
+        ] as const)),
     ...(disk === null
       ? []
       : ([

@@ -1,10 +1,13 @@
 /**
- * Saves one collection: what has changed since the last checkpoint goes to the storage in portions.
+ * Saves collections, one after another: what has changed since the last checkpoint goes to the storage in portions.
  *
  * Portions are taken between requests, so the collection goes on changing meanwhile; what changes again is taken
  * again. The last portion takes all that is left in one turn of the event loop and is committed together with the
  * others, so what is on disk afterwards is the collection as of that turn, whole. Commands that the journal still
  * gathers then are replayed on top of it, which changes nothing: each sets or deletes by key.
+ *
+ * It is committed when the journal has all of it on the disk. A collection ahead of the journal would hold its part of
+ * a batch whose other part is lost, and groups that get the lost ones' numbers would be taken for those it has seen.
  */
 import { CHECKPOINT_PORTION_BYTES } from "../protocol/limits.ts";
 import {
@@ -27,29 +30,73 @@ import {
 import type { Chunk } from "./chunk.ts";
 import { plainBytesMax, writePlain } from "./chunk_codec.ts";
 import type { Collection } from "./collection.ts";
+import type { Collections } from "./collections.ts";
 import type { Series } from "./series.ts";
 
 /** The last portion is taken when no more chunks are left than this, or when they come as fast as they are taken. */
 const LAST_PORTION_CHUNKS = 64;
 const PASSES_MAX = 3;
 
-type Saved = { chunks: number };
+export type CheckpointCounts = { collections: number; chunks: number };
+export type SaveOptions = {
+  readonly storage: Storage;
+  /** The newest closed group of the journal, asked for in the turn of a collection's last portion. */
+  readonly journalPosition: () => number;
+  /** Resolves when the journal has all that memory holds in that turn on the disk. */
+  readonly journalSynced: () => Promise<void>;
+};
+
+/**
+ * Saves all that has changed, and removes what was deleted.
+ *
+ * @throws what the storage throws; what was not saved is then to be saved by the next checkpoint.
+ */
+export async function saveCollections(
+  collections: Collections,
+  options: SaveOptions,
+): Promise<CheckpointCounts> {
+  const saved = { collections: 0, chunks: 0 };
+  await dropFiles(collections, options);
+  for (const collection of [...collections.sorted()]) {
+    if (collection.isGone || collection.changes?.isEmpty) continue;
+    saved.chunks += await saveCollection(collection, collections, options);
+    saved.collections++;
+  }
+  // What was deleted meanwhile was not saved, and its file is older than what the journal is cut to.
+  await dropFiles(collections, options);
+  return saved;
+}
+
+async function dropFiles({ dropped }: Collections, { storage, journalSynced }: SaveOptions): Promise<void> {
+  const names = [...dropped];
+  // A file that went before the deletion is in the journal would come back in part: as what the journal has of it.
+  if (names.length > 0) await journalSynced();
+  for (const name of names) {
+    await storage.dropCollection(name);
+    dropped.delete(name);
+  }
+}
 
 /**
  * Saves a collection, unless it is deleted meanwhile.
  *
- * @param journalPosition the newest closed group of the journal, asked for in the turn of the last portion.
- * @throws what the storage throws; all that was taken is then to be saved by the next checkpoint.
+ * @returns how many chunks it has saved
  */
-export async function saveCollection(
+async function saveCollection(
   collection: Collection,
-  { storage, journalPosition }: { storage: Storage; journalPosition: () => number },
-): Promise<Saved> {
+  { dropped }: Collections,
+  { storage, journalPosition, journalSynced }: SaveOptions,
+): Promise<number> {
   const taken = new Taken(collection);
   const isNew = !collection.isSaved;
   // From here on a file may exist, and whoever deletes the collection has to know.
   collection.isSaved = true;
   try {
+    if (isNew) {
+      // There may be a file of a collection of that name that was deleted: this one takes its place.
+      await journalSynced();
+      if (!collection.isGone) dropped.delete(collection.name.text);
+    }
     await storage.beginCheckpoint(collection.name.text, { isNew });
     let chunksLeft = taken.waitingChunks * PASSES_MAX;
     while (taken.waitingChunks > LAST_PORTION_CHUNKS && chunksLeft > 0 && !collection.isGone) {
@@ -59,12 +106,14 @@ export async function saveCollection(
     }
     if (collection.isGone) {
       await storage.rollbackCheckpoint();
-      return { chunks: 0 };
+      return 0;
     }
     const last = taken.takeRest();
-    await storage.commitCheckpoint(last, { journalPosition: journalPosition(), counts: taken.counts });
+    const state = { journalPosition: journalPosition(), counts: taken.counts };
+    await journalSynced();
+    await storage.commitCheckpoint(last, state);
     for (const chunk of taken.chunks) chunk.isOnDisk = !chunk.isDirty;
-    return { chunks: taken.chunks.length };
+    return taken.chunks.length;
   } catch (error) {
     taken.giveBack({ isNew });
     // The first error is the one that tells what happened.

@@ -6,11 +6,9 @@
  * made, checkpoints go on beside it, and the journal is not cut.
  */
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { saveCollection } from "./checkpoint.ts";
+import { type CheckpointCounts, saveCollections } from "./checkpoint.ts";
 import type { Collections } from "./collections.ts";
 import type { Journal } from "./journal.ts";
-
-export type CheckpointCounts = { collections: number; chunks: number };
 
 export type CheckpointsOptions = { readonly storage: Storage; readonly collections: Collections };
 
@@ -20,6 +18,9 @@ export class Checkpoints {
   /** Where writes are until they are saved; there is one when all is loaded, unless the storage has none. */
   journal: Journal | undefined;
   #running: Promise<CheckpointCounts> | undefined;
+  /** The number of the checkpoint that was begun last, and of the last one that was saved whole. */
+  #begun = 0;
+  #saved = 0;
   /** The copy that is being made. */
   #copying: Promise<Snapshot> | undefined;
 
@@ -42,39 +43,32 @@ export class Checkpoints {
 
   async #run(): Promise<CheckpointCounts> {
     const storage = this.#storage;
+    const number = ++this.#begun;
     const upTo = (await this.journal?.endSegment()) ?? storage.lastGroup;
     const saved = await this.saveCollections(() => this.journal?.lastClosedGroup ?? storage.lastGroup);
     if (this.#copying === undefined) await storage.cutJournal(upTo);
+    this.#saved = number;
     return saved;
   }
 
   /** `journalPosition`: up to which group of the journal memory is. */
-  async saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
+  saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
     const storage = this.#storage;
-    const saved = { collections: 0, chunks: 0 };
-    for (const name of [...this.#collections.dropped]) {
-      await storage.dropCollection(name);
-      this.#collections.dropped.delete(name);
-    }
-    for (const collection of [...this.#collections.sorted()]) {
-      if (collection.isGone || collection.changes?.isEmpty) continue;
-      saved.chunks += (await saveCollection(collection, { storage, journalPosition })).chunks;
-      saved.collections++;
-    }
-    return saved;
+    const journalSynced = async (): Promise<void> => {
+      await this.journal?.committed();
+      await storage.syncJournal();
+    };
+    return saveCollections(this.#collections, { storage, journalPosition, journalSynced });
   }
 
   /**
-   * A checkpoint may be ahead of the journal, when that was taken away or, in older formats, lost its end. Its numbers go
-   * on after both, so what is before the gap is saved, and the journal begins anew after it.
+   * Writes that were answered before this was called are on the disk when `durable` has come to `acknowledged`. Numbers of
+   * groups with a journal, and of checkpoints without.
    */
-  async closeGap(): Promise<void> {
-    const storage = this.#storage;
-    const positions = this.#collections.sorted().map(({ journalPosition }) => journalPosition);
-    const newest = positions.reduce((newer, position) => Math.max(newer, position), 0);
-    if (newest <= storage.lastGroup) return;
-    await this.saveCollections(() => storage.lastGroup);
-    await storage.cutJournal(newest);
+  writes(): { acknowledged: number; durable: number } {
+    if (this.journal === undefined) return { acknowledged: this.#begun + 1, durable: this.#saved };
+    const { lastGroup, durableGroup } = this.#storage;
+    return { acknowledged: lastGroup, durable: durableGroup };
   }
 
   /** A copy of all there is, as of one moment; one after another. @throws StorageError */

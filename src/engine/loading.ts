@@ -1,6 +1,7 @@
 /**
  * A start: checkpoints first, then what the journal has beyond them.
  */
+import { damagedFile } from "../storage/sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
   CHUNK_COUNT,
@@ -34,23 +35,32 @@ export interface LoadTarget {
 
 /** @throws StorageError that names the damaged file */
 export async function loadDatabase(storage: Storage, target: LoadTarget): Promise<void> {
-  await loadCollections(storage, target);
+  const newest = await loadCollections(storage, target);
   const replay = new Replay(target);
   for (;;) {
     const groups = await storage.nextGroups();
     const last = groups.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) break;
     for (const group of groups) replay.group(group);
     await target.replayed(last.number);
   }
+  if (newest === undefined || newest.journalPosition <= storage.lastGroup) return;
+  // Otherwise groups to come would get numbers that it has seen.
+  const problem = `it has seen group ${newest.journalPosition}, and the journal ends with ${storage.lastGroup}`;
+  throw damagedFile(
+    newest.file,
+    `${problem}: catalog.db or the journal is older, or a part of it is missing`,
+  );
 }
 
-async function loadCollections(storage: Storage, target: LoadTarget): Promise<void> {
+/** Returns the collection that has seen the newest group. */
+async function loadCollections(storage: Storage, target: LoadTarget): Promise<LoadedCollection | undefined> {
   let loading: Loading | undefined;
+  let newest: LoadedCollection | undefined;
   let next = storage.nextPortions();
   for (;;) {
     const portions = await next;
-    if (portions.length === 0) return;
+    if (portions.length === 0) return newest;
     // The storage reads on meanwhile; what goes wrong there is told in the next round.
     next = storage.nextPortions();
     next.catch(() => {});
@@ -63,6 +73,9 @@ async function loadCollections(storage: Storage, target: LoadTarget): Promise<vo
       loadPortion(loading, portion);
       if (!portion.isLast) continue;
       finishCollection(loading);
+      if (newest === undefined || loading.loaded.journalPosition > newest.journalPosition) {
+        newest = loading.loaded;
+      }
       loading = undefined;
     }
   }
@@ -91,7 +104,7 @@ function finishCollection({ collection, loaded, documents }: Loading): void {
   for (const series of documents.values()) {
     const problem =
       series.recordCount === 0 ? `document ${series.id} has no records` : series.problemAfterLoad();
-    if (problem !== undefined) throw damaged(loaded.file, problem);
+    if (problem !== undefined) throw damagedFile(loaded.file, problem);
     collection.recordCount += series.recordCount;
   }
   checkCounts(collection, loaded);
@@ -105,7 +118,8 @@ function loadChunks(
   const column = (row: number, index: number): number => columns[row + index] as number;
   for (let row = 0; row < columns.length; row += CHUNK_COLUMNS) {
     const series = documents.get(column(row, CHUNK_DOCUMENT));
-    if (series === undefined) throw damaged(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
+    if (series === undefined)
+      throw damagedFile(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
     const chunk = collection.chunks.createCold(series);
     chunk.id = column(row, CHUNK_ID);
     chunk.count = column(row, CHUNK_COUNT);
@@ -127,7 +141,7 @@ function checkCounts(collection: Collection, { counts, file }: LoadedCollection)
   };
   for (const [what, count] of Object.entries(found) as [keyof typeof found, number][]) {
     if (count !== counts[what])
-      throw damaged(file, `it should hold ${counts[what]} ${what}, and holds ${count}`);
+      throw damagedFile(file, `it should hold ${counts[what]} ${what}, and holds ${count}`);
   }
 }
 
@@ -198,10 +212,4 @@ class Replay implements GroupReader {
   command(command: Command): void {
     this.#target.apply(command, this.#isNewFor);
   }
-}
-
-function damaged(file: string, problem: string): StorageError {
-  return new StorageError(
-    `${file} is damaged: ${problem}. Restore it from a backup, or move it away to start without it`,
-  );
 }

@@ -18,7 +18,8 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { type CheckpointCounts, Checkpoints } from "./checkpoints.ts";
+import type { CheckpointCounts } from "./checkpoint.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
@@ -155,7 +156,6 @@ export class MemoryDatabase implements Database {
       },
     });
     if (!storage.hasJournal) return;
-    await checkpoints.closeGap();
     this.#journal = new Journal(storage);
     checkpoints.journal = this.#journal;
   }
@@ -181,6 +181,11 @@ export class MemoryDatabase implements Database {
       counts.keyValues += collection.values.size;
     }
     return counts;
+  }
+
+  /** See Checkpoints; undefined when data is in memory only. */
+  writes(): { acknowledged: number; durable: number } | undefined {
+    return this.#checkpoints?.writes();
   }
 
   /** Bytes of blocks in use; the same with all objects; with free blocks, too. How many chunks are on disk only. */

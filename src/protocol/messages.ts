@@ -274,7 +274,7 @@ export const MESSAGES = {
     docs: {
       data: "anything",
       reply: '`{"id","stat":{"version","uptimeMs","records",…}}`',
-      does: "how the server is: version, uptime, counts, memory, disk, durability, the last checkpoint",
+      does: "how the server is: version, uptime, counts, memory, disk, durability, how far writes are on the disk, the last checkpoint",
     },
   }),
 } as const;

@@ -20,6 +20,12 @@ export type ServerStatus = {
   };
   /** `memory`: nothing is kept. */
   readonly durability: "always" | "everysec" | "interval" | "memory";
+  /**
+   * A write that was answered before `acknowledged` was read is on the disk, whatever happens to the machine, when
+   * `durable` has come to that number and `run`, which each start makes anew, is the same. Null when data is in memory
+   * only.
+   */
+  readonly writes: { readonly run: string; readonly acknowledged: number; readonly durable: number } | null;
   /** Null when data is in memory only. */
   readonly disk: { readonly dataBytes: number; readonly journalBytes: number } | null;
   /** The last one that ended well; null before the first. */

@@ -15,18 +15,24 @@
  *     journal     (number, is_packed, checksum, body)         a group each, see engine/journal_entry.ts; packed by zstd
  */
 import { Database } from "bun:sqlite";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { checksumOf } from "./checksum.ts";
 import { sqliteProblems } from "./collection_check.ts";
+import { COLLECTIONS_FOLDER } from "./file_name.ts";
+import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
-import { type JournalGroup, StorageError, type StoredApiKey } from "./storage.ts";
+import { type JournalGroup, NewerFormatError, StorageError, type StoredApiKey } from "./storage.ts";
 
-const APPLICATION_ID = 0x466c7578;
+/** @internal */
+export const APPLICATION_ID = 0x466c7578;
 /**
  * 1: with the journal; 2: without; 3: with limits of API keys, which a server that does not know of them would let do
  * everything. An older file is read as it is, and raised by the first write.
+ *
+ * @internal
  */
-const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 3;
 /** A cut deletes so many rows in one transaction, so that changes of keys get their turn in between. */
 const CUT_ROWS = 200;
 const GROUPS_BYTES = 4 * 1024 * 1024;
@@ -64,6 +70,7 @@ export class Catalog {
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
   constructor({ directory }: { directory: string }) {
     this.#file = join(directory, "catalog.db");
+    refuseIfEmptied(this.#file);
     this.#database = openDatabase(this.#file);
     this.#database.run("PRAGMA synchronous = FULL");
   }
@@ -257,6 +264,15 @@ export class Catalog {
   }
 }
 
+/** To SQLite an empty file is a new database, and what is beside it nobody's. */
+function refuseIfEmptied(file: string): void {
+  if (fileBytes(file) > 0) return;
+  const folder = join(dirname(file), COLLECTIONS_FOLDER);
+  const hasCollections = existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".db"));
+  if (!hasCollections && fileBytes(`${file}-wal`) === 0) return;
+  throw damagedFile(file, existsSync(file) ? "it is empty" : "it is missing");
+}
+
 function openDatabase(file: string): Database {
   try {
     const database = new Database(file, { create: true, readwrite: true });
@@ -295,14 +311,18 @@ function formatOf(database: Database): number {
 export const LOCKED = "the data directory is locked";
 
 /** @internal */
-export function newerFormat(file: string, version: number): StorageError {
-  return new StorageError(
+export function newerFormat(file: string, version: number): NewerFormatError {
+  return new NewerFormatError(
     `${file} has format ${version}, which is newer than this server's ${FORMAT_VERSION}. Use the newer server`,
   );
 }
 
-/** What a key's checksum is over, beside the seal. */
-function describeKey({ digest, scope, limits }: StoredApiKey): string {
+/**
+ * What a key's checksum is over, beside the seal.
+ *
+ * @internal
+ */
+export function describeKey({ digest, scope, limits }: StoredApiKey): string {
   const described = `${Buffer.from(digest).toString("hex")}:${scope}`;
   return limits === null ? described : `${described}:${limits}`;
 }

@@ -15,15 +15,16 @@
  * Names, keys and values are the insides of JSON strings, since SQLite's text cannot hold half a surrogate pair. The
  * counts in `meta` are what a start adds up to, so that a missing row is noticed as well as a wrong one.
  *
- * A checkpoint is one transaction. WAL keeps readers and the old state undisturbed until it commits; `synchronous`
- * FULL, because the journal is cut on the strength of it. Pages of 8 KiB hold five packed chunks of 256 sensor
+ * A checkpoint is one transaction. WAL keeps readers and the old state undisturbed until it commits; `synchronous` is
+ * more than FULL, because the journal is cut on the strength of it. Pages of 8 KiB hold five packed chunks of 256 sensor
  * readings with little waste, and still make a small collection a small file. A file is open only while it is read
  * or written, so thousands of collections are not thousands of open files.
  */
 import { constants, Database } from "bun:sqlite";
-import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { checksumOf, checksumOfNumbers } from "./checksum.ts";
+import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import {
   CHUNK_BODY_BYTES,
@@ -41,6 +42,7 @@ import {
   type ChunkRows,
   type CollectionCounts,
   type DocumentRow,
+  NewerFormatError,
   StorageError,
   type ValueRow,
 } from "./storage.ts";
@@ -130,13 +132,13 @@ export class CollectionFile {
 
   /**
    * Opens a file that nobody writes to while it is open, which costs a tenth: SQLite then needs neither locks nor
-   * shared memory beside it. One that was not closed in order, and has a WAL left, is opened like any other.
+   * shared memory beside it. One that was not closed in order, and has a WAL or a rollback journal left, is opened like
+   * any other, which makes it whole: those who only read cannot.
    *
    * @throws StorageError when the file is missing, damaged or of another format
    */
   static openAtRest(file: string): CollectionFile {
-    const wal = statSync(`${file}-wal`, { throwIfNoEntry: false });
-    if (wal !== undefined && wal.size > 0) return CollectionFile.open(file);
+    if (fileBytes(`${file}-wal`) > 0 || fileBytes(`${file}-journal`) > 0) return CollectionFile.open(file);
     const address = `${pathToFileURL(file).href}?immutable=1`;
     return openFile(file, () => checked(file, new Database(address, READ_ONLY | constants.SQLITE_OPEN_URI)));
   }
@@ -168,8 +170,9 @@ export class CollectionFile {
     if (this.#isNew) return;
     this.#explaining(() => {
       // A file that has only been created is not in this mode yet: that would have made two more files for nothing.
+      // It is changed with a rollback journal, which must not come back: EXTRA is FULL, and waits for its removal too.
+      this.#database.run("PRAGMA synchronous = EXTRA");
       this.#database.run("PRAGMA journal_mode = WAL");
-      this.#database.run("PRAGMA synchronous = FULL");
       this.#database.run("BEGIN IMMEDIATE");
     });
   }
@@ -378,7 +381,7 @@ function checked(file: string, database: Database): CollectionFile {
   const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
   if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
   if (user_version > FORMAT_VERSION) {
-    throw new StorageError(
+    throw new NewerFormatError(
       `${file} has format ${user_version}, newer than this server's. Use the newer server`,
     );
   }

@@ -1,11 +1,12 @@
 /**
  * All collections' files, one at a time: reads them at a start, writes checkpoints to them. Runs in a worker thread.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CollectionFile, type CollectionState } from "./collection_file.ts";
-import { encodeFileName } from "./file_name.ts";
-import { explainError } from "./sqlite_error.ts";
+import { COLLECTIONS_FOLDER, encodeFileName } from "./file_name.ts";
+import { makeFolder, syncFolder } from "./folder.ts";
+import { ADVICE, explainError } from "./sqlite_error.ts";
 import {
   CHUNK_COLUMNS,
   type CheckpointPortion,
@@ -14,8 +15,6 @@ import {
   StorageError,
 } from "./storage.ts";
 
-/** Below the data directory. */
-export const COLLECTIONS_FOLDER = "collections";
 const ROWS_A_PORTION = 10_000;
 const ROWS_A_MESSAGE = 10_000;
 const NO_CHUNKS = new Float64Array(0);
@@ -37,7 +36,7 @@ export class CollectionFiles {
 
   constructor({ directory }: { directory: string }) {
     this.#directory = directory;
-    mkdirSync(join(directory, COLLECTIONS_FOLDER), { recursive: true, mode: 0o700 });
+    makeFolder(join(directory, COLLECTIONS_FOLDER));
   }
 
   /** From the first collection on, `nextPortions` reads these. */
@@ -89,9 +88,7 @@ export class CollectionFiles {
   syncFolder(): void {
     const folder = join(this.#directory, COLLECTIONS_FOLDER);
     try {
-      const handle = openSync(folder, "r");
-      fsyncSync(handle);
-      closeSync(handle);
+      syncFolder(folder);
     } catch (error) {
       throw explainError(error, folder);
     }
@@ -123,7 +120,7 @@ export class CollectionFiles {
       const path = this.#path(name);
       if (!existsSync(path)) {
         throw new StorageError(
-          `${path} is missing: it holds the collection ${JSON.stringify(name)}. Restore it from a backup`,
+          `${path} is missing: it holds the collection ${JSON.stringify(name)}. ${ADVICE}`,
         );
       }
       const file = CollectionFile.openAtRest(path);

@@ -8,6 +8,9 @@
  * the whole name in its `meta` table, as every file does.
  */
 
+/** Where collections are, in a data directory. */
+export const COLLECTIONS_FOLDER = "collections";
+
 const PLAIN = /^[a-z0-9_-]$/;
 /** With room for an ending and SQLite's suffixes within the 255 bytes that file systems allow. */
 const ENCODED_LENGTH_MAX = 200;

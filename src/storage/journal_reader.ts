@@ -41,6 +41,13 @@ export async function* readJournal(
   }
 }
 
+/** Where a group that a segment holds ends in it, if all before it are whole. */
+export async function endOfGroup(segment: SegmentName, number: number): Promise<number> {
+  // It yields nothing: there are none after that one.
+  const { value } = await readSegment(segment, { after: number, bound: number }).next();
+  return (value as SegmentEnd).position;
+}
+
 async function* readSegment(
   { path, serial, first }: SegmentName,
   { after, bound }: { readonly after: number; readonly bound: number },

@@ -3,6 +3,9 @@
  */
 import { StorageError } from "./storage.ts";
 
+/** What to do about damage. */
+export const ADVICE = "Restore it from a backup, or start with --recover to leave out what is damaged";
+
 /** What to say of an error code; codes are matched by their beginning, since SQLite refines them. */
 const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["SQLITE_FULL", "the disk is full. Make room; writes are taken again by themselves"],
@@ -14,9 +17,11 @@ const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],
   ["SQLITE_CANTOPEN", "it cannot be opened. Check that it exists, and its folder's permissions"],
   ["SQLITE_PERM", "access is denied. Check its permissions and owner"],
+  // The index of a WAL, which SQLite keeps in a file beside the database.
+  ["SQLITE_IOERR_SHMSIZE", "the disk is full. Make room; writes are taken again by themselves"],
   ["SQLITE_IOERR", "the disk failed to read or write it. Check the disk and the system's log"],
-  ["SQLITE_NOTADB", "it is damaged: this is no SQLite database. Restore it from a backup"],
-  ["SQLITE_CORRUPT", "it is damaged: SQLite cannot read it. Restore it from a backup"],
+  ["SQLITE_NOTADB", `it is damaged: this is no SQLite database. ${ADVICE}`],
+  ["SQLITE_CORRUPT", `it is damaged: SQLite cannot read it. ${ADVICE}`],
 ];
 
 /** A StorageError for whatever went wrong with a file; a StorageError stays as it is. */
@@ -39,7 +44,5 @@ export async function explaining<Result>(file: string, work: () => Promise<Resul
 
 /** A file whose content is not what it must be. */
 export function damagedFile(file: string, problem: string): StorageError {
-  return new StorageError(
-    `${file} is damaged: ${problem}. Restore it from a backup, or move it away to start without it`,
-  );
+  return new StorageError(`${file} is damaged: ${problem}. ${ADVICE}`);
 }

@@ -7,14 +7,16 @@
  *     DIR/journal/…              see journal_segment.ts                                 main thread
  *     DIR/server.pid             the process that holds the directory
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
 import { problemsOfCollection } from "./collection_check.ts";
-import { COLLECTIONS_FOLDER, type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { type CollectionFiles, collectionPath } from "./collection_files.ts";
+import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { bytesInFolder, sumOfSizes } from "./file_size.ts";
+import { makeFolder } from "./folder.ts";
 import { copyJournal } from "./journal_copy.ts";
 import { JournalFiles } from "./journal_files.ts";
 import { explainError } from "./sqlite_error.ts";
@@ -90,7 +92,7 @@ export class SqliteStorage implements Storage {
   static async open(options: SqliteStorageOptions): Promise<SqliteStorage> {
     const { directory } = options;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory);
     } catch (error) {
       throw explainError(error, directory);
     }
@@ -176,6 +178,10 @@ export class SqliteStorage implements Storage {
     this.#journal.beginSegment();
   }
 
+  syncJournal(): Promise<void> {
+    return this.#journal.sync();
+  }
+
   /** New files are listed first: what is neither listed nor in the journal would be lost. */
   async cutJournal(upTo: number): Promise<void> {
     const { catalog, collections } = this.#links;
@@ -208,7 +214,6 @@ export class SqliteStorage implements Storage {
     last: CheckpointPortion,
     state: { journalPosition: number; counts: CollectionCounts },
   ): Promise<void> {
-    if (this.hasJournal) await this.#journal.sync(state.journalPosition);
     await this.#links.collections.call("commitCheckpoint", last, state);
     if (this.#saving?.isNew) this.#unlisted.add(this.#saving.name);
   }

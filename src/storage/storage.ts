@@ -139,6 +139,8 @@ export interface Storage extends ApiKeyStorage {
   commitGroup(number: number, bytes: Buffer, length: number): Promise<void> | undefined;
   /** What is committed from here on can be kept when what was committed before is cut off. */
   beginSegment(): void;
+  /** Resolves when all groups that were committed before are on the disk, whatever the mode. @throws StorageError */
+  syncJournal(): Promise<void>;
   /**
    * Ends a checkpoint of all collections: forgets the groups up to and including a number, the last one before a
    * segment began, or the last of all. Not while groups are still to be read.
@@ -148,10 +150,7 @@ export interface Storage extends ApiKeyStorage {
   /** Begins one collection's checkpoint; `isNew` replaces whatever is stored under that name. */
   beginCheckpoint(name: string, options: { isNew: boolean }): Promise<void>;
   savePortion(portion: CheckpointPortion): Promise<void>;
-  /**
-   * Makes the checkpoint's portions, and this last one, the collection's state, all at once and durably. What the
-   * journal has up to its position is on the disk before: a checkpoint is never ahead of it.
-   */
+  /** Makes the checkpoint's portions, and this last one, the collection's state, all at once and durably. */
   commitCheckpoint(
     last: CheckpointPortion,
     state: { journalPosition: number; counts: CollectionCounts },
@@ -185,3 +184,6 @@ export type Snapshot = { readonly folder: string; readonly takenAt: Date; remove
 export class StorageError extends Error {
   override readonly name = "StorageError";
 }
+
+/** A file that a newer server has written: it is not damaged. */
+export class NewerFormatError extends StorageError {}

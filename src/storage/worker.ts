@@ -12,13 +12,17 @@ declare const self: Worker;
 let service: Catalog | CollectionFiles | undefined;
 
 self.onmessage = ({ data: { id, method, args } }: MessageEvent<Call>) => {
-  let outcome: Outcome;
+  const done = (value: unknown): void => self.postMessage({ id, value } satisfies Outcome);
+  const failed = (error: unknown): void =>
+    self.postMessage({ id, error: describeError(error) } satisfies Outcome);
   try {
-    outcome = { id, value: perform(method, args) };
+    const value = perform(method, args);
+    // What only waits for the disk does not keep the next calls waiting.
+    if (value instanceof Promise) value.then(done, failed);
+    else done(value);
   } catch (error) {
-    outcome = { id, error: describeError(error) };
+    failed(error);
   }
-  self.postMessage(outcome);
 };
 
 function perform(method: string, args: readonly unknown[]): unknown {

@@ -52,8 +52,8 @@ export class WorkerLink<Service> {
   call<Name extends keyof MethodsOf<Service> & string>(
     method: Name,
     ...args: Parameters<MethodsOf<Service>[Name]>
-  ): Promise<ReturnType<MethodsOf<Service>[Name]>> {
-    return this.#post(method, args) as Promise<ReturnType<MethodsOf<Service>[Name]>>;
+  ): Promise<Awaited<ReturnType<MethodsOf<Service>[Name]>>> {
+    return this.#post(method, args) as Promise<Awaited<ReturnType<MethodsOf<Service>[Name]>>>;
   }
 
   /**

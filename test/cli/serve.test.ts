@@ -48,6 +48,7 @@ describe("a mistake on the command line", () => {
     [["--max-name", "5000"], "--max-name (FLUXIONDB_MAX_NAME): expected a whole number from 1 to 4096"],
     [["--secret-key="], "--secret-key: expected a secret key, got an empty one"],
     [["--secret-key", "k", "--secret-key-file", "f"], "Give --secret-key or --secret-key-file, not both"],
+    [["--recover"], "--recover needs --data"],
     [["--nonsense"], "unknown option '--nonsense'"],
     [["surplus"], "too many arguments"],
   ])("is explained and ends with 2: %p", async (args, message) => {

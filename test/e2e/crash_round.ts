@@ -1,6 +1,6 @@
 /**
- * One round of the crash test: clients write known values, the server is killed at a random moment, and what is there
- * after a restart is held against what was sent and what was acknowledged.
+ * Rounds of the crash test: clients write known values, the server is killed at a random moment, and what is there after
+ * a restart is held against what was sent and what was acknowledged; and against what was there after earlier rounds.
  */
 import { expect } from "bun:test";
 import type { Durability } from "../../src/storage/storage.ts";
@@ -11,11 +11,14 @@ import type { TestClient } from "../support/test_client.ts";
 const COLLECTIONS = ["one", "two"];
 const WRITERS = 4;
 const FLUSH_SECONDS = 0.2;
-/** In mode `interval`, what was acknowledged so long before the kill was saved by a checkpoint meanwhile. */
-const SAVED_MS = 1500;
+/** So many starts are killed too, before they are ready. */
+const KILLED_STARTS = 0.3;
+/** How long a server, and a start that is killed, is left to live. */
+const LIFE_MS = { min: 30, max: 500 };
+const START_MS_MAX = 300;
 
 /** A batch, and what became of it: records of one batch carry its number. */
-type Batch = { readonly size: number; ackedAt: number; deleteSent: boolean; deleteAcked: boolean };
+type Batch = { readonly size: number; isAcked: boolean; deleteSent: boolean; deleteAcked: boolean };
 
 /** Numbers from a seed, so that a failure can be had again (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -34,6 +37,8 @@ class Writer {
   /** The value that was sent last, and the last one acknowledged. */
   sentValue = -1;
   ackedValue = -1;
+  /** So many of the first batches are saved, as `stat` said. */
+  savedBatches = 0;
 
   constructor(
     readonly document: string,
@@ -41,7 +46,12 @@ class Writer {
   ) {}
 
   async run(client: TestClient): Promise<void> {
-    await Promise.all([this.#insert(client), this.#setValues(client), this.#delete(client)]);
+    await Promise.all([
+      this.#insert(client),
+      this.#setValues(client),
+      this.#delete(client),
+      this.#askStatus(client),
+    ]);
   }
 
   async #insert(client: TestClient): Promise<void> {
@@ -49,7 +59,7 @@ class Writer {
       const number = this.batches.length;
       const batch: Batch = {
         size: 1 + Math.floor(this.random() * 40),
-        ackedAt: Number.NaN,
+        isAcked: false,
         deleteSent: false,
         deleteAcked: false,
       };
@@ -63,7 +73,24 @@ class Writer {
         })),
       );
       expect(await client.request("ins", records)).not.toHaveProperty("error");
-      batch.ackedAt = performance.now();
+      batch.isAcked = true;
+    }
+  }
+
+  /** As a device does that waits until it may drop its own copy. */
+  async #askStatus(client: TestClient): Promise<void> {
+    const noted: { acknowledged: number; batches: number }[] = [];
+    for (;;) {
+      const batches = this.batches.filter(({ isAcked }) => isAcked).length;
+      const { stat } = (await client.request("stat", {})) as {
+        stat: { writes: { acknowledged: number; durable: number } };
+      };
+      noted.push({ acknowledged: stat.writes.acknowledged, batches });
+      for (const each of noted) {
+        if (each.acknowledged <= stat.writes.durable)
+          this.savedBatches = Math.max(this.savedBatches, each.batches);
+      }
+      await Bun.sleep(this.random() * 20);
     }
   }
 
@@ -82,7 +109,7 @@ class Writer {
       await client.request("cols", {});
       const number = Math.floor(this.random() * this.batches.length * 3);
       const batch = this.batches[number];
-      if (batch === undefined || Number.isNaN(batch.ackedAt) || batch.deleteSent) continue;
+      if (batch === undefined || !batch.isAcked || batch.deleteSent) continue;
       batch.deleteSent = true;
       for (const col of COLLECTIONS) {
         const range = { col, doc: this.document, fromTs: number * 100, toTs: number * 100 + 99 };
@@ -93,26 +120,21 @@ class Writer {
   }
 }
 
-/** How long the server is left to live, in milliseconds; long enough in mode `interval` that some of it is promised. */
-const lifeOf = (durability: Durability): { min: number; max: number } =>
-  durability === "interval" ? { min: 1800, max: 2600 } : { min: 30, max: 700 };
-
+/** Returns how many batches were promised, and found. */
 export async function runCrashRounds(
   durability: Durability,
   { seed, rounds }: { seed: number; rounds: number },
-): Promise<void> {
+): Promise<number> {
   const random = randomFrom(seed);
   using folder = new TemporaryFolder();
   const args = [
-    "--data",
-    folder.join("data"),
-    "--durability",
-    durability,
-    "--flush-interval",
-    String(FLUSH_SECONDS),
+    ...["--data", folder.join("data"), "--durability", durability],
+    ...["--flush-interval", String(FLUSH_SECONDS)],
   ];
+  /** What each document of earlier rounds had after its own. */
+  const settled = new Map<string, string>();
+  let promised = 0;
   for (let round = 0; round < rounds; round++) {
-    let killedAt = 0;
     const writers = Array.from(
       { length: WRITERS },
       (_, index) => new Writer(`round ${round} device ${index}`, random),
@@ -124,19 +146,43 @@ export async function runCrashRounds(
       const running = writers.map((writer, index) =>
         writer.run(clients[index] as TestClient).catch(rethrowUnlessClosed),
       );
-      const { min, max } = lifeOf(durability);
-      await Bun.sleep(min + random() * (max - min));
-      // Before the kill: what the process itself takes to end counts for nobody.
-      killedAt = performance.now();
+      await Bun.sleep(LIFE_MS.min + random() * (LIFE_MS.max - LIFE_MS.min));
       await server.kill("SIGKILL");
       await Promise.all(running);
     }
+    if (random() < KILLED_STARTS) {
+      const start = ServerProcess.launch({ args });
+      await Bun.sleep(random() * START_MS_MAX);
+      await start.kill("SIGKILL");
+    }
     await using server = await ServerProcess.start({ args });
     await using client = await server.connect();
-    let promised = 0;
-    for (const writer of writers) promised += await checkWriter(client, writer, { durability, killedAt });
-    // A round in which nothing was promised would show nothing.
-    if (durability === "interval") expect(promised).toBeGreaterThan(0);
+    for (const writer of writers) promised += await checkWriter(client, writer, durability);
+    await checkSettled(client, settled, writers);
+  }
+  return promised;
+}
+
+/** Nothing of earlier rounds has changed, and there is nothing that nobody has sent. */
+async function checkSettled(
+  client: TestClient,
+  settled: Map<string, string>,
+  writers: readonly Writer[],
+): Promise<void> {
+  const { collections } = (await client.request("cols", {})) as { collections: string[] };
+  const known = new Set(writers.map(({ document }) => document));
+  for (const col of collections) {
+    expect(COLLECTIONS).toContain(col);
+    const { records } = (await client.request("qry", { col, ts: 1e15 })) as { records: object };
+    for (const doc of Object.keys(records)) {
+      const place = `${col} ${doc}`;
+      const text = JSON.stringify(await client.request("qdoc", { col, doc })).replace(/^\{"id":"[^"]*"/, "");
+      if (known.has(doc)) settled.set(place, text);
+      else expect(text).toBe(settled.get(place) as string);
+    }
+    const there = new Set(Object.keys(records).map((doc) => `${col} ${doc}`));
+    const missing = [...settled.keys()].filter((place) => place.startsWith(`${col} `) && !there.has(place));
+    expect(missing).toEqual([]);
   }
 }
 
@@ -145,14 +191,9 @@ function rethrowUnlessClosed(error: unknown): void {
 }
 
 /** Returns how many batches were promised, and found. */
-async function checkWriter(
-  client: TestClient,
-  writer: Writer,
-  { durability, killedAt }: { durability: Durability; killedAt: number },
-): Promise<number> {
+async function checkWriter(client: TestClient, writer: Writer, durability: Durability): Promise<number> {
   let promised = 0;
-  const isPromised = (ackedAt: number): boolean =>
-    durability === "interval" ? killedAt - ackedAt > SAVED_MS : !Number.isNaN(ackedAt);
+  const counts: Map<number, number>[] = [];
   for (const col of COLLECTIONS) {
     const { records } = (await client.request("qdoc", { col, doc: writer.document, from: 0, to: 1e15 })) as {
       records: { ts: number; data: string }[];
@@ -165,15 +206,23 @@ async function checkWriter(
       expect(ts % 100).toBeLessThan((writer.batches[number] as Batch).size);
       found.set(number, (found.get(number) ?? 0) + 1);
     }
-    for (const [number, { size, ackedAt, deleteSent, deleteAcked }] of writer.batches.entries()) {
+    counts.push(found);
+    for (const [number, { size, isAcked, deleteSent, deleteAcked }] of writer.batches.entries()) {
       const count = found.get(number) ?? 0;
       // No batch and no deletion by half.
       expect([0, size]).toContain(count);
-      if (isPromised(ackedAt) && !deleteSent) {
+      const isPromised = durability === "interval" ? number < writer.savedBatches : isAcked;
+      if (isPromised && !deleteSent) {
         promised++;
         expect(count).toBe(size);
       }
       if (deleteAcked && durability !== "interval") expect(count).toBe(0);
+    }
+  }
+  if (durability !== "interval") {
+    // A batch went to both, so it is in both; a deletion is a message for each.
+    for (const [number, { deleteSent }] of writer.batches.entries()) {
+      if (!deleteSent) expect(counts[0]?.get(number)).toBe(counts[1]?.get(number) as number);
     }
   }
   const { value } = (await client.request("gval", { col: "one", key: writer.document })) as { value: string };

@@ -12,6 +12,7 @@ const STATUS = {
   keyValues: 4,
   connections: 0,
   memory: { usedBytes: 5, limitBytes: 6, residentBytes: 7 },
+  writes: null,
   durability: "everysec",
   disk: { dataBytes: 8, journalBytes: 9 },
   lastCheckpoint: null,

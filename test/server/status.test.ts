@@ -19,6 +19,7 @@ test("stat answers how the server is, to whoever may read", async () => {
         connections: 2,
         memory: { usedBytes: 5, limitBytes: 6, residentBytes: 7 },
         durability: "memory",
+        writes: null,
         disk: null,
         lastCheckpoint: null,
       },

@@ -30,6 +30,7 @@ const STATUS = {
   keyValues: 4,
   memory: { usedBytes: 5, limitBytes: 6, residentBytes: 7 },
   durability: "memory",
+  writes: null,
   disk: null,
   lastCheckpoint: null,
 } as const;

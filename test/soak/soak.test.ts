@@ -7,6 +7,8 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { DURABILITIES } from "../../src/storage/storage.ts";
 import { runCrashRounds } from "../e2e/crash_round.ts";
 import { runFuzzRound } from "../e2e/fuzz_round.ts";
+import { whyNoLibrary } from "../e2e/power_cut/recording.ts";
+import { runPowerCuts } from "../e2e/power_cut/round.ts";
 import { command } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, runCommand, SMALL_CHUNKS } from "../engine/harness.ts";
 import { ModelDatabase } from "../engine/model.ts";
@@ -47,6 +49,14 @@ describe.skipIf(SEED === undefined)("soak", () => {
     "fuzz: frames that are nearly right are answered, and cost nobody else anything",
     async () => {
       await runFuzzRound({ seed, runs: 5000 });
+    },
+    TIMEOUT_MS,
+  );
+
+  test.skipIf(whyNoLibrary() !== undefined).each([...DURABILITIES])(
+    "power cut: with durability %s it takes nothing that was promised",
+    async (durability) => {
+      await runPowerCuts({ durability, seed, recordings: 4, cutsARecording: 8 });
     },
     TIMEOUT_MS,
   );

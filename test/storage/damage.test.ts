@@ -159,6 +159,26 @@ test.each<Damage>([
     /catalog\.db is damaged: it is no FluxionDB catalog/,
   ],
   [
+    "an empty catalog",
+    (world) => truncateSync(join(world.directory, "catalog.db")),
+    /catalog\.db is damaged: it is empty/,
+  ],
+  [
+    "a missing catalog",
+    (world) => rmSync(join(world.directory, "catalog.db")),
+    /catalog\.db is damaged: it is missing/,
+  ],
+  [
+    "a catalog that is older than a collection",
+    (world) => edit(join(world.directory, "catalog.db"), "UPDATE meta SET last_group = 1"),
+    /a\.db is damaged: it has seen group 3, and the journal ends with 1: catalog\.db or the journal is older/,
+  ],
+  [
+    "a catalog cut in half",
+    (world) => truncateSync(join(world.directory, "catalog.db"), 4096 * 3),
+    /catalog\.db: it is damaged/,
+  ],
+  [
     "a catalog that is no database",
     (world) => writeFileSync(join(world.directory, "catalog.db"), "x".repeat(5000)),
     /catalog\.db: it is damaged/,

@@ -1,6 +1,7 @@
 /**
  * A database on disk that a test may close, crash and open again.
  */
+import { cpSync } from "node:fs";
 import type { LongWorkOptions } from "../../src/engine/long_work.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
@@ -24,6 +25,13 @@ export class World implements AsyncDisposable {
   static async open(durability: Durability = "everysec"): Promise<World> {
     const world = new World(durability);
     await world.open();
+    return world;
+  }
+
+  /** Of what is on the disk, in a folder of its own; not opened. */
+  copy(): World {
+    const world = new World(this.durability);
+    cpSync(this.directory, world.directory, { recursive: true });
     return world;
   }
 
@@ -55,7 +63,8 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.storage.abandon();
+    // There is none if it could not be opened.
+    await this.storage?.abandon();
     this.folder[Symbol.dispose]();
   }
 }
