@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { FluxionError } from "../client/fluxion_error.ts";
 import { BACKUP_BYTES_HEADER } from "../server/operations.ts";
 import { readBackup } from "../storage/backup_file.ts";
+import { syncFolder } from "../storage/folder.ts";
 import { StorageError } from "../storage/storage.ts";
 import { addServerOptions, interruptible, readApiKey, readUrl } from "./client_options.ts";
 import { CommandError, explainingFiles, usageError } from "./command_error.ts";
@@ -133,11 +134,4 @@ function refused(status: number, body: string): Error {
   if (status === 426 || status === 404)
     return new CommandError("This server cannot be backed up: export it instead");
   return new CommandError(`The server made no backup: ${reason}`);
-}
-
-/** Waits until the disk knows of a new name. */
-export function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  fsyncSync(handle);
-  closeSync(handle);
 }

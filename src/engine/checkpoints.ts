@@ -46,7 +46,11 @@ export class Checkpoints {
     const number = ++this.#begun;
     const upTo = (await this.journal?.endSegment()) ?? storage.lastGroup;
     const saved = await this.saveCollections(() => this.journal?.lastClosedGroup ?? storage.lastGroup);
-    if (this.#copying === undefined) await storage.cutJournal(upTo);
+    if (this.#copying !== undefined) return saved;
+    // A group that the disk has not taken yet is not to be cut.
+    await this.journal?.committed();
+    await storage.cutJournal(upTo);
+    // Not before: that lists the files that are new.
     this.#saved = number;
     return saved;
   }

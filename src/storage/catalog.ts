@@ -21,6 +21,7 @@ import { checksumOf } from "./checksum.ts";
 import { sqliteProblems } from "./collection_check.ts";
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { fileBytes } from "./file_size.ts";
+import { JOURNAL_FOLDER } from "./journal_segment.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import { type JournalGroup, NewerFormatError, StorageError, type StoredApiKey } from "./storage.ts";
 
@@ -267,9 +268,12 @@ export class Catalog {
 /** To SQLite an empty file is a new database, and what is beside it nobody's. */
 function refuseIfEmptied(file: string): void {
   if (fileBytes(file) > 0) return;
-  const folder = join(dirname(file), COLLECTIONS_FOLDER);
-  const hasCollections = existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".db"));
-  if (!hasCollections && fileBytes(`${file}-wal`) === 0) return;
+  const hasFiles = (folder: string, suffix: string): boolean => {
+    const path = join(dirname(file), folder);
+    return existsSync(path) && readdirSync(path).some((name) => name.endsWith(suffix));
+  };
+  const hasData = hasFiles(COLLECTIONS_FOLDER, ".db") || hasFiles(JOURNAL_FOLDER, ".log");
+  if (!hasData && fileBytes(`${file}-wal`) === 0) return;
   throw damagedFile(file, existsSync(file) ? "it is empty" : "it is missing");
 }
 

@@ -26,12 +26,12 @@ import { type SalvagedCollection, salvageCollection } from "./collection_salvage
 import { COLLECTIONS_FOLDER } from "./file_name.ts";
 import { syncFile, syncFolder } from "./folder.ts";
 import { endJournal, keepJournal, salvageJournal, startOfJournal } from "./journal_salvage.ts";
+import { JOURNAL_FOLDER } from "./journal_segment.ts";
 import { NewerFormatError, StorageError } from "./storage.ts";
 
 /** What belongs to a database beside its file. */
 const SUFFIXES = ["", "-wal", "-journal"];
 const CATALOG = "catalog.db";
-const JOURNAL = "journal";
 const { COPYFILE_EXCL } = fileConstants;
 
 export type Recovery = {
@@ -47,7 +47,8 @@ export type Recovery = {
  * @throws StorageError when another server holds it, or a file is from a newer one: that is not damage
  */
 export async function recoverDirectory(directory: string, { now }: { now: Date }): Promise<Recovery> {
-  if (!existsSync(join(directory, CATALOG)) && !existsSync(join(directory, COLLECTIONS_FOLDER))) {
+  const parts = [CATALOG, COLLECTIONS_FOLDER, JOURNAL_FOLDER];
+  if (!parts.some((part) => existsSync(join(directory, part)))) {
     return { keptIn: undefined, leftOut: [] };
   }
   refuseIfInUse(join(directory, CATALOG));
@@ -89,11 +90,11 @@ class DirectoryRecovery {
 
   /** Returns the last group that is left of it. */
   async #recoverJournal(after: number): Promise<number> {
-    const folder = join(this.#directory, JOURNAL);
+    const folder = join(this.#directory, JOURNAL_FOLDER);
     const { lastGroup, leftOut } = await salvageJournal(folder, after);
     if (leftOut === undefined) return lastGroup;
-    keepJournal(folder, join(this.#keptIn, JOURNAL));
-    this.#leftOut.push(`${JOURNAL}: ${leftOut}`);
+    keepJournal(folder, join(this.#keptIn, JOURNAL_FOLDER));
+    this.#leftOut.push(`${JOURNAL_FOLDER}: ${leftOut}`);
     await endJournal(folder, lastGroup);
     return lastGroup;
   }
@@ -139,7 +140,7 @@ class DirectoryRecovery {
       newest = Math.max(newest, meta.journalPosition);
     }
     // Without a journal, numbers have to go on behind what collections have seen.
-    const cutGroup = catalog.cutGroup ?? startOfJournal(join(this.#directory, JOURNAL)) ?? newest;
+    const cutGroup = catalog.cutGroup ?? startOfJournal(join(this.#directory, JOURNAL_FOLDER)) ?? newest;
     return { ...catalog, cutGroup, collections: [...names] };
   }
 

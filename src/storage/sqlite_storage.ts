@@ -323,8 +323,8 @@ export class SqliteStorage implements Storage {
    */
   async abandon(): Promise<void> {
     this.#chunks.close();
-    await this.#journal.abandon();
-    await Promise.all([this.#links.collections.terminate(), this.#links.catalog.terminate()]);
+    const { catalog, collections } = this.#links;
+    await Promise.all([this.#journal.abandon(), collections.terminate(), catalog.terminate()]);
   }
 }
 

@@ -4,7 +4,7 @@
  * answered is there after a kill.
  */
 import { expect, test } from "bun:test";
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { ServerProcess } from "../support/server_process.ts";
 import { SmallDisk, setImmutable, whyNoSmallDisk } from "../support/small_disk.ts";
@@ -96,6 +96,12 @@ type Case = {
 
 const collectionFile = ({ data }: Broken): string => join(data, "collections", "c.db");
 
+/** The one that is written to. */
+function journalFile(data: string): string {
+  const [name] = readdirSync(join(data, "journal")).filter((each) => each.endsWith(".log"));
+  return join(data, "journal", name as string);
+}
+
 const CASES: readonly Case[] = [
   ...["always", "everysec"].map(
     (durability): Case => ({
@@ -106,17 +112,17 @@ const CASES: readonly Case[] = [
       damage: ({ disk }) => disk.fill(200 * KIB),
       mend: ({ disk }) => disk.empty(),
       fails: "writes",
-      reason: /catalog\.db: the disk is full/,
+      reason: /journal\/\S+\.log: the disk is full/,
     }),
   ),
   {
     what: "a journal that cannot be written to",
     flushSeconds: "1000",
     disk: "collections",
-    damage: ({ data }) => setImmutable(join(data, "catalog.db-wal"), true),
-    mend: ({ data }) => setImmutable(join(data, "catalog.db-wal"), false),
+    damage: ({ data }) => setImmutable(journalFile(data), true),
+    mend: ({ data }) => setImmutable(journalFile(data), false),
     fails: "writes",
-    reason: /catalog\.db: the disk failed to read or write it/,
+    reason: /journal\/\S+\.log: access is denied/,
   },
   {
     what: "a disk that is full for checkpoints",

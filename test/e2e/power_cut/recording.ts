@@ -72,11 +72,19 @@ export function readRecording({ log, folder }: { log: string; folder: string }):
     if (kind === undefined) throw new Error(`The recording has an unknown entry at ${at}`);
     const path = bytes.toString("utf8", at + HEAD_BYTES, pathEnd).slice(folder.length + 1);
     const number = Number(bytes.readBigUInt64LE(at + 8));
-    if (!isUnrecorded(path)) entries.push({ kind, path, number, payload: bytes.subarray(pathEnd, end) });
+    const payload = bytes.subarray(pathEnd, end);
+    if (!isUnrecorded(path))
+      entries.push({ kind, path, number, payload: kind === "rename" ? within(payload, folder) : payload });
     at = end;
   }
   return entries;
 }
 
-/** Bun writes it past the C library, and nobody needs it after a power cut. */
-export const isUnrecorded = (path: string): boolean => path.endsWith("server.pid") || path.endsWith("-shm");
+/** A path as bytes, from the folder on. */
+const within = (path: Buffer, folder: string): Buffer => path.subarray(folder.length + 1);
+
+/** The other name of a renamed file. */
+export const targetOf = ({ payload }: Entry): string => payload.toString("utf8");
+
+/** Nobody needs it after a power cut. */
+export const isUnrecorded = (path: string): boolean => path.endsWith("-shm");
