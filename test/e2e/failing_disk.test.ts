@@ -4,7 +4,7 @@
  * answered is there after a kill.
  */
 import { expect, test } from "bun:test";
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { ServerProcess } from "../support/server_process.ts";
 import { SmallDisk, setImmutable, whyNoSmallDisk } from "../support/small_disk.ts";
@@ -96,6 +96,11 @@ type Case = {
 
 const collectionFile = ({ data }: Broken): string => join(data, "collections", "c.db");
 
+function journalFile({ data }: Broken): string {
+  const folder = join(data, "journal");
+  return join(folder, readdirSync(folder).find((name) => name.endsWith(".log")) as string);
+}
+
 const CASES: readonly Case[] = [
   ...["always", "everysec"].map(
     (durability): Case => ({
@@ -106,17 +111,17 @@ const CASES: readonly Case[] = [
       damage: ({ disk }) => disk.fill(200 * KIB),
       mend: ({ disk }) => disk.empty(),
       fails: "writes",
-      reason: /catalog\.db: the disk is full/,
+      reason: /journal.*\.log: the disk is full/,
     }),
   ),
   {
     what: "a journal that cannot be written to",
     flushSeconds: "1000",
     disk: "collections",
-    damage: ({ data }) => setImmutable(join(data, "catalog.db-wal"), true),
-    mend: ({ data }) => setImmutable(join(data, "catalog.db-wal"), false),
+    damage: (broken) => setImmutable(journalFile(broken), true),
+    mend: (broken) => setImmutable(journalFile(broken), false),
     fails: "writes",
-    reason: /catalog\.db: the disk failed to read or write it/,
+    reason: /journal.*\.log: it cannot be written to/,
   },
   {
     what: "a disk that is full for checkpoints",

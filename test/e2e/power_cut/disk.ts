@@ -17,7 +17,11 @@ const SUBFOLDER = "folder";
 
 type Change = Pick<Entry, "kind" | "number" | "payload">;
 type Node = FileContent | typeof SUBFOLDER;
-type NameChange = { readonly path: string; readonly node: Node | undefined; readonly index: number };
+/** What becomes of one name, or of two in a move, which a file system does at once. */
+type NameChange = {
+  readonly names: readonly (readonly [string, Node | undefined])[];
+  readonly index: number;
+};
 
 /** A file, whatever names it has. */
 class FileContent {
@@ -77,9 +81,10 @@ export class Disk {
     if (kind === "write" || kind === "truncate") this.#file(path).add(entry);
     else if (kind === "sync begun") this.#syncs.set(number, this.#syncOf(path));
     else if (kind === "synced") this.#endSync(number);
-    else if (kind === "create") this.#rename(path, new FileContent(Buffer.alloc(0)));
-    else if (kind === "mkdir") this.#rename(path, SUBFOLDER);
-    else if (kind === "unlink" || kind === "rmdir") this.#rename(path, undefined);
+    else if (kind === "create") this.#rename([path, new FileContent(Buffer.alloc(0))]);
+    else if (kind === "mkdir") this.#rename([path, SUBFOLDER]);
+    else if (kind === "unlink" || kind === "rmdir") this.#rename([path, undefined]);
+    else if (kind === "rename") this.#rename([path, undefined], [entry.payload.toString(), this.#file(path)]);
     else if (kind !== "send") throw new Error(`There is no model of ${kind}: ${path}`);
   }
 
@@ -87,10 +92,12 @@ export class Disk {
   cut(fate: Fate, random: () => number): Map<string, Buffer | undefined> {
     const names = new Map(this.#syncedNames);
     const isOver = new Set<string>();
-    for (const { path, node } of this.#nameChanges) {
+    for (const change of this.#nameChanges) {
       // Changes of one name keep their order; those of different names do not.
-      if (fate === "lost" || (fate === "torn" && random() < 0.3)) isOver.add(path);
-      if (!isOver.has(path)) setName(names, path, node);
+      const isLost = fate === "lost" || (fate === "torn" && random() < 0.3);
+      if (isLost || change.names.some(([path]) => isOver.has(path))) {
+        for (const [path] of change.names) isOver.add(path);
+      } else for (const [path, node] of change.names) setName(names, path, node);
     }
     const left = new Map<string, Buffer | undefined>();
     for (const [path, node] of [...names].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -107,9 +114,9 @@ export class Disk {
     throw new Error(`The recording has no beginning of ${path}`);
   }
 
-  #rename(path: string, node: Node | undefined): void {
-    setName(this.#names, path, node);
-    this.#nameChanges.push({ path, node, index: this.#nameCount++ });
+  #rename(...names: NameChange["names"]): void {
+    for (const [path, node] of names) setName(this.#names, path, node);
+    this.#nameChanges.push({ names, index: this.#nameCount++ });
   }
 
   #syncOf(path: string): () => void {
@@ -120,9 +127,11 @@ export class Disk {
     }
     const count = this.#nameCount;
     return () => {
-      const isDone = (change: NameChange): boolean => change.index < count && parentOf(change.path) === path;
-      for (const { path: name, node: content } of this.#nameChanges.filter(isDone)) {
-        setName(this.#syncedNames, name, content);
+      // Files are moved within their folder only.
+      const isDone = ({ names, index }: NameChange): boolean =>
+        index < count && names.every(([name]) => parentOf(name) === path);
+      for (const { names } of this.#nameChanges.filter(isDone)) {
+        for (const [name, content] of names) setName(this.#syncedNames, name, content);
       }
       this.#nameChanges = this.#nameChanges.filter((change) => !isDone(change));
     };

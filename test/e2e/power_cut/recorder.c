@@ -8,21 +8,34 @@
  * RECORDER_FOLDER is the folder, RECORDER_LOG the log. An entry is written before what it tells of is done, and both
  * under one lock, so the log is the order of things and at most one entry ahead of them. A sync is two entries, since
  * others go on meanwhile; what a failed call would have done is not written down.
+ *
+ * SQLite and sockets call the C library, whose functions are replaced here. The runtime makes its own system calls, of
+ * which the C library knows nothing: a seccomp filter sends those that the program itself makes to a signal handler,
+ * and that calls the same functions.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <link.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum { WRITE = 1, TRUNCATE, SYNC_BEGUN, SYNCED, CREATE, UNLINK, RENAME, MKDIR, RMDIR, SEND };
@@ -36,6 +49,8 @@ static char folder[PATH_SIZE];
 static size_t folder_length;
 static uint64_t last_sync;
 
+static void catch_system_calls(void);
+
 __attribute__((constructor)) static void begin(void) {
   const char *log = getenv("RECORDER_LOG"), *root = getenv("RECORDER_FOLDER");
   if (!log || !root) return;
@@ -44,6 +59,7 @@ __attribute__((constructor)) static void begin(void) {
   log_handle = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   /* The server's own programs, of which there are none, would be recorded into the same log. */
   unsetenv("LD_PRELOAD");
+  catch_system_calls();
 }
 
 static void note(int kind, const char *path, uint64_t number, const void *payload, size_t bytes) {
@@ -90,10 +106,23 @@ static const char *path_at(int directory, const char *path, char *buffer) {
     pthread_mutex_unlock(&lock);                              \
     result; })
 
+/* One that waits for the disk by itself is a write and a sync. */
+static ssize_t write_synced(int handle, const char *path, const void *bytes, size_t size, off_t offset) {
+  pthread_mutex_lock(&lock);
+  uint64_t number = ++last_sync;
+  note(WRITE, path, offset, bytes, size);
+  note(SYNC_BEGUN, path, number, "", 0);
+  ssize_t result = NEXT(pwrite64)(handle, bytes, size, offset);
+  if (result == (ssize_t)size) note(SYNCED, path, number, "", 0);
+  pthread_mutex_unlock(&lock);
+  return result;
+}
+
 static ssize_t write_at(int handle, const void *bytes, size_t size, off_t offset) {
   char buffer[PATH_SIZE];
   const char *path = path_of(handle, buffer);
   ssize_t (*next)(int, const void *, size_t, off_t) = NEXT(pwrite64);
+  if (path && (fcntl(handle, F_GETFL) & O_DSYNC)) return write_synced(handle, path, bytes, size, offset);
   return RECORDED(path, note(WRITE, path, offset, bytes, size), next(handle, bytes, size, offset));
 }
 ssize_t pwrite64(int handle, const void *bytes, size_t size, off_t offset) { return write_at(handle, bytes, size, offset); }
@@ -194,4 +223,110 @@ ssize_t send(int handle, const void *bytes, size_t size, int flags) {
 ssize_t sendto(int handle, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t to_size) {
   note_send(bytes, size);
   return NEXT(sendto)(handle, bytes, size, flags, to, to_size);
+}
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+static long argument(ucontext_t *context, int index) {
+  static const int registers[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10};
+  return context->uc_mcontext.gregs[registers[index]];
+}
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#define RESULT(context) ((context)->uc_mcontext.regs[0])
+static long argument(ucontext_t *context, int index) { return context->uc_mcontext.regs[index]; }
+#else
+#error "There are no registers for this machine here"
+#endif
+
+static const unsigned caught[] = {
+  SYS_write, SYS_pwrite64, SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_openat, SYS_unlinkat, SYS_mkdirat, SYS_renameat2,
+#ifdef SYS_renameat
+  SYS_renameat,
+#endif
+#ifdef SYS_open
+  SYS_open, SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename,
+#endif
+};
+
+static long perform(int call, long a, long b, long c, long d) {
+  switch (call) {
+    case SYS_write: return write(a, (void *)b, c);
+    case SYS_pwrite64: return write_at(a, (void *)b, c, d);
+    case SYS_ftruncate: return truncate_to(a, b);
+    case SYS_fsync: return fsync(a);
+    case SYS_fdatasync: return fdatasync(a);
+    case SYS_openat: return open_at(a, (char *)b, c, d);
+    case SYS_unlinkat: return unlinkat(a, (char *)b, c);
+    case SYS_mkdirat: return mkdirat(a, (char *)b, c);
+    case SYS_renameat2: return renameat(a, (char *)b, c, (char *)d);
+#ifdef SYS_renameat
+    case SYS_renameat: return renameat(a, (char *)b, c, (char *)d);
+#endif
+#ifdef SYS_open
+    case SYS_open: return open_at(AT_FDCWD, (char *)a, b, c);
+    case SYS_unlink: return unlink((char *)a);
+    case SYS_rmdir: return rmdir((char *)a);
+    case SYS_mkdir: return mkdir((char *)a, b);
+    case SYS_rename: return rename((char *)a, (char *)b);
+#endif
+    default: abort();
+  }
+}
+
+static void on_system_call(int signal, siginfo_t *info, void *data) {
+  ucontext_t *context = data;
+  int before = errno;
+  long result = perform(info->si_syscall, argument(context, 0), argument(context, 1), argument(context, 2), argument(context, 3));
+  RESULT(context) = result < 0 ? -errno : result;
+  errno = before;
+  (void)signal;
+}
+
+/* The runtime has a handler of its own for all signals that nobody expects. */
+int sigaction(int signal, const struct sigaction *action, struct sigaction *before) {
+  if (signal == SIGSYS && action && log_handle >= 0 && action->sa_sigaction != on_system_call) return 0;
+  return NEXT(sigaction)(signal, action, before);
+}
+
+/* The first object is the program itself. */
+static int find_program(struct dl_phdr_info *object, size_t size, void *data) {
+  uint64_t *range = data;
+  for (int index = 0; index < object->dlpi_phnum; index++) {
+    const ElfW(Phdr) *part = &object->dlpi_phdr[index];
+    if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
+    range[0] = object->dlpi_addr + part->p_vaddr;
+    range[1] = range[0] + part->p_memsz;
+  }
+  (void)size;
+  return 1;
+}
+
+static void catch_system_calls(void) {
+  uint64_t range[2] = {0, 0};
+  struct sock_filter filter[64];
+  unsigned short count = 0;
+  dl_iterate_phdr(find_program, range);
+  if (range[0] >> 32 != range[1] >> 32) abort();
+#define LOAD(what) filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, what)
+#define RETURN(what) filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, what)
+#define UNLESS(test, value) filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, 1, 0)
+#define IF(test, value) filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, 0, 1)
+  LOAD(offsetof(struct seccomp_data, arch));
+  UNLESS(BPF_JEQ, ARCHITECTURE); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4);
+  UNLESS(BPF_JEQ, (uint32_t)(range[0] >> 32)); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, instruction_pointer));
+  UNLESS(BPF_JGE, (uint32_t)range[0]); RETURN(SECCOMP_RET_ALLOW);
+  IF(BPF_JGE, (uint32_t)range[1]); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, nr));
+  for (size_t index = 0; index < sizeof caught / sizeof *caught; index++) {
+    IF(BPF_JEQ, caught[index]); RETURN(SECCOMP_RET_TRAP);
+  }
+  RETURN(SECCOMP_RET_ALLOW);
+  struct sigaction action = {.sa_sigaction = on_system_call, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  struct sock_fprog program = {.len = count, .filter = filter};
+  if (sigaction(SIGSYS, &action, NULL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) abort();
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) abort();
 }

@@ -72,7 +72,9 @@ export function readRecording({ log, folder }: { log: string; folder: string }):
     if (kind === undefined) throw new Error(`The recording has an unknown entry at ${at}`);
     const path = bytes.toString("utf8", at + HEAD_BYTES, pathEnd).slice(folder.length + 1);
     const number = Number(bytes.readBigUInt64LE(at + 8));
-    if (!isUnrecorded(path)) entries.push({ kind, path, number, payload: bytes.subarray(pathEnd, end) });
+    // Where a file is moved to, from the folder on, too.
+    const payload = bytes.subarray(kind === "rename" ? pathEnd + folder.length + 1 : pathEnd, end);
+    if (!isUnrecorded(path)) entries.push({ kind, path, number, payload });
     at = end;
   }
   return entries;
