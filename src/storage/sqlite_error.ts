@@ -13,6 +13,7 @@ const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["EDQUOT", "the disk's quota is used up. Make room; writes are taken again by themselves"],
   ["EROFS", "it cannot be written to. Check how the disk is mounted"],
   ["EACCES", "access is denied. Check its permissions and owner"],
+  ["EPERM", "access is denied. Check its owner and attributes"],
   ["EIO", "the disk failed to read or write it. Check the disk and the system's log"],
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],
   ["SQLITE_CANTOPEN", "it cannot be opened. Check that it exists, and its folder's permissions"],

@@ -121,7 +121,7 @@ const CASES: readonly Case[] = [
     damage: (broken) => setImmutable(journalFile(broken), true),
     mend: (broken) => setImmutable(journalFile(broken), false),
     fails: "writes",
-    reason: /journal.*\.log: it cannot be written to/,
+    reason: /journal.*\.log: access is denied/,
   },
   {
     what: "a disk that is full for checkpoints",

@@ -217,8 +217,9 @@ function restoreCalls(): void {
 
 test("when a thread ends, whoever waits for it is told, and that is all", async () => {
   await using world = await World.open();
+  const crash = world.crash();
   const cut = outcomeOf(world.storage.cutJournal(0));
-  await world.crash();
+  await crash;
   expect(await cut).toBe("A storage thread ended");
 });
 
