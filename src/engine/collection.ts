@@ -8,7 +8,7 @@ import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
 import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork } from "./long_work.ts";
-import { Name, NameTable } from "./name.ts";
+import { Name, NameTable, readName } from "./name.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
 import { Series, type SeriesHost } from "./series.ts";
 
@@ -108,6 +108,11 @@ export class Collection implements SeriesHost {
     if (this.#matches.size >= MATCHES_MAX) this.#matches.delete(this.#matches.keys().next().value as string);
     this.#matches.set(source, { version, documents });
     return documents;
+  }
+
+  /** The document of a name, which is the inside of a JSON string. */
+  getOrAdd(names: Buffer, start: number, end: number): Series {
+    return this.documents.getByBytes(names, start, end) ?? this.addDocument(readName(names, start, end));
   }
 
   addDocument(name: string): Series {

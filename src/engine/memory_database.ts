@@ -42,7 +42,6 @@ import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
-import { readName } from "./name.ts";
 import { noRecord } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { Predicates } from "./predicate.ts";
@@ -260,8 +259,7 @@ export class MemoryDatabase implements Database {
       : this.#collections.getOrAdd(names, nameStart, nameEnd);
     const series =
       this.#found[index] ??
-      documentForWrite(
-        collection,
+      collection.getOrAdd(
         names,
         columns[row + COLUMN_DOCUMENT_START] as number,
         columns[row + COLUMN_DOCUMENT_END] as number,
@@ -392,11 +390,6 @@ export class MemoryDatabase implements Database {
     this.#collections.apply(command, () => true);
     return this.#journal?.command(command);
   }
-}
-
-function documentForWrite(collection: Collection, names: Buffer, start: number, end: number): Series {
-  const { documents } = collection;
-  return documents.getByBytes(names, start, end) ?? collection.addDocument(readName(names, start, end));
 }
 
 /** When both are done; nothing to wait for where there is no second. */

@@ -13,7 +13,7 @@ const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["EDQUOT", "the disk's quota is used up. Make room; writes are taken again by themselves"],
   ["EROFS", "it cannot be written to. Check how the disk is mounted"],
   ["EACCES", "access is denied. Check its permissions and owner"],
-  ["EPERM", "access is denied. Check its permissions and owner"],
+  ["EPERM", "access is denied. Check its owner and attributes"],
   ["EMFILE", "the process may open no more files. Raise its limit (ulimit -n), or lower --max-connections"],
   ["EIO", "the disk failed to read or write it. Check the disk and the system's log"],
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],

@@ -96,10 +96,9 @@ type Case = {
 
 const collectionFile = ({ data }: Broken): string => join(data, "collections", "c.db");
 
-/** The one that is written to. */
-function journalFile(data: string): string {
-  const [name] = readdirSync(join(data, "journal")).filter((each) => each.endsWith(".log"));
-  return join(data, "journal", name as string);
+function journalFile({ data }: Broken): string {
+  const folder = join(data, "journal");
+  return join(folder, readdirSync(folder).find((name) => name.endsWith(".log")) as string);
 }
 
 const CASES: readonly Case[] = [
@@ -112,17 +111,17 @@ const CASES: readonly Case[] = [
       damage: ({ disk }) => disk.fill(200 * KIB),
       mend: ({ disk }) => disk.empty(),
       fails: "writes",
-      reason: /journal\/\S+\.log: the disk is full/,
+      reason: /journal.*\.log: the disk is full/,
     }),
   ),
   {
     what: "a journal that cannot be written to",
     flushSeconds: "1000",
     disk: "collections",
-    damage: ({ data }) => setImmutable(journalFile(data), true),
-    mend: ({ data }) => setImmutable(journalFile(data), false),
+    damage: (broken) => setImmutable(journalFile(broken), true),
+    mend: (broken) => setImmutable(journalFile(broken), false),
     fails: "writes",
-    reason: /journal\/\S+\.log: access is denied/,
+    reason: /journal.*\.log: access is denied/,
   },
   {
     what: "a disk that is full for checkpoints",

@@ -6,7 +6,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Entry, isUnrecorded, targetOf } from "./recording.ts";
+import { type Entry, isUnrecorded } from "./recording.ts";
 
 /** What becomes of that which was not synced. */
 export const FATES = ["lost", "kept", "torn"] as const;
@@ -17,8 +17,11 @@ const SUBFOLDER = "folder";
 
 type Change = Pick<Entry, "kind" | "number" | "payload">;
 type Node = FileContent | typeof SUBFOLDER;
-/** What becomes of a name; of two where a file gets another one, which is done whole or not at all. */
-type NameChange = { readonly names: ReadonlyMap<string, Node | undefined>; readonly index: number };
+/** What becomes of one name, or of two in a move, which a file system does at once. */
+type NameChange = {
+  readonly names: readonly (readonly [string, Node | undefined])[];
+  readonly index: number;
+};
 
 /** A file, whatever names it has. */
 class FileContent {
@@ -78,10 +81,10 @@ export class Disk {
     if (kind === "write" || kind === "truncate") this.#file(path).add(entry);
     else if (kind === "sync begun") this.#syncs.set(number, this.#syncOf(path));
     else if (kind === "synced") this.#endSync(number);
-    else if (kind === "create") this.#change([path, new FileContent(Buffer.alloc(0))]);
-    else if (kind === "mkdir") this.#change([path, SUBFOLDER]);
-    else if (kind === "unlink" || kind === "rmdir") this.#change([path, undefined]);
-    else if (kind === "rename") this.#change([path, undefined], [targetOf(entry), this.#names.get(path)]);
+    else if (kind === "create") this.#rename([path, new FileContent(Buffer.alloc(0))]);
+    else if (kind === "mkdir") this.#rename([path, SUBFOLDER]);
+    else if (kind === "unlink" || kind === "rmdir") this.#rename([path, undefined]);
+    else if (kind === "rename") this.#rename([path, undefined], [entry.payload.toString(), this.#file(path)]);
     else if (kind !== "send") throw new Error(`There is no model of ${kind}: ${path}`);
   }
 
@@ -89,12 +92,12 @@ export class Disk {
   cut(fate: Fate, random: () => number): Map<string, Buffer | undefined> {
     const names = new Map(this.#syncedNames);
     const isOver = new Set<string>();
-    for (const { names: changed } of this.#nameChanges) {
+    for (const change of this.#nameChanges) {
       // Changes of one name keep their order; those of different names do not.
       const isLost = fate === "lost" || (fate === "torn" && random() < 0.3);
-      const paths = [...changed.keys()];
-      if (isLost || paths.some((path) => isOver.has(path))) for (const path of paths) isOver.add(path);
-      else setNames(names, changed);
+      if (isLost || change.names.some(([path]) => isOver.has(path))) {
+        for (const [path] of change.names) isOver.add(path);
+      } else for (const [path, node] of change.names) setName(names, path, node);
     }
     const left = new Map<string, Buffer | undefined>();
     for (const [path, node] of [...names].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -111,9 +114,8 @@ export class Disk {
     throw new Error(`The recording has no beginning of ${path}`);
   }
 
-  #change(...changes: readonly (readonly [path: string, node: Node | undefined])[]): void {
-    const names = new Map(changes);
-    setNames(this.#names, names);
+  #rename(...names: NameChange["names"]): void {
+    for (const [path, node] of names) setName(this.#names, path, node);
     this.#nameChanges.push({ names, index: this.#nameCount++ });
   }
 
@@ -125,10 +127,12 @@ export class Disk {
     }
     const count = this.#nameCount;
     return () => {
-      // A file is not moved from one folder to another here.
+      // Files are moved within their folder only.
       const isDone = ({ names, index }: NameChange): boolean =>
-        index < count && [...names.keys()].every((name) => parentOf(name) === path);
-      for (const { names } of this.#nameChanges.filter(isDone)) setNames(this.#syncedNames, names);
+        index < count && names.every(([name]) => parentOf(name) === path);
+      for (const { names } of this.#nameChanges.filter(isDone)) {
+        for (const [name, content] of names) setName(this.#syncedNames, name, content);
+      }
       this.#nameChanges = this.#nameChanges.filter((change) => !isDone(change));
     };
   }
@@ -154,11 +158,9 @@ export function writeDisk(folder: string, left: ReadonlyMap<string, Buffer | und
 
 const parentOf = (path: string): string => (dirname(path) === "." ? "" : dirname(path));
 
-function setNames(names: Map<string, Node>, changed: ReadonlyMap<string, Node | undefined>): void {
-  for (const [path, node] of changed) {
-    if (node === undefined) names.delete(path);
-    else names.set(path, node);
-  }
+function setName(names: Map<string, Node>, path: string, node: Node | undefined): void {
+  if (node === undefined) names.delete(path);
+  else names.set(path, node);
 }
 
 function applied(start: Buffer, changes: readonly Change[]): Buffer {

@@ -5,24 +5,26 @@
  *     log   = { entry }                                              integers are little-endian
  *     entry = kind:u8 pathBytes:u24 payloadBytes:u32 number:u64 path payload
  *
- * Writes and opens are caught where they enter the kernel, since Bun makes these calls past the C library: a filter has
- * the kernel signal them, unless they come from here, and the handler of the signal does what was asked for. All else is
- * caught as a function of the C library.
- *
  * RECORDER_FOLDER is the folder, RECORDER_LOG the log. An entry is written before what it tells of is done, and both
  * under one lock, so the log is the order of things and at most one entry ahead of them. A sync is two entries, since
  * others go on meanwhile; what a failed call would have done is not written down.
+ *
+ * SQLite and sockets call the C library, whose functions are replaced here. The runtime makes its own system calls, of
+ * which the C library knows nothing: a seccomp filter sends those that the program itself makes to a signal handler,
+ * and that calls the same functions.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,19 @@ static int log_handle = -1;
 static char folder[PATH_SIZE];
 static size_t folder_length;
 static uint64_t last_sync;
+
+static void catch_system_calls(void);
+
+__attribute__((constructor)) static void begin(void) {
+  const char *log = getenv("RECORDER_LOG"), *root = getenv("RECORDER_FOLDER");
+  if (!log || !root) return;
+  snprintf(folder, sizeof folder, "%s", root);
+  folder_length = strlen(folder);
+  log_handle = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  /* The server's own programs, of which there are none, would be recorded into the same log. */
+  unsetenv("LD_PRELOAD");
+  catch_system_calls();
+}
 
 static void note(int kind, const char *path, uint64_t number, const void *payload, size_t bytes) {
   uint64_t head[2] = {(uint64_t)kind | (uint64_t)strlen(path) << 8 | (uint64_t)bytes << 32, number};
@@ -91,111 +106,35 @@ static const char *path_at(int directory, const char *path, char *buffer) {
     pthread_mutex_unlock(&lock);                              \
     result; })
 
-/* A call to the kernel that the filter lets through, by the address behind it. */
-long kernel_call(long number, long a, long b, long c, long d, long e, long f);
-extern const char kernel_call_end[];
-#if defined(__x86_64__)
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-__asm__(".text\n.globl kernel_call\nkernel_call:\n"
-        "mov %rdi,%rax\nmov %rsi,%rdi\nmov %rdx,%rsi\nmov %rcx,%rdx\nmov %r8,%r10\nmov %r9,%r8\nmov 8(%rsp),%r9\n"
-        "syscall\n.globl kernel_call_end\nkernel_call_end:\nret\n");
-#define ARGUMENT(context, index) ((context)->uc_mcontext.gregs[(const int[]){REG_RDI, REG_RSI, REG_RDX, REG_R10}[index]])
-#define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
-#elif defined(__aarch64__)
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-__asm__(".text\n.globl kernel_call\nkernel_call:\n"
-        "mov x8,x0\nmov x0,x1\nmov x1,x2\nmov x2,x3\nmov x3,x4\nmov x4,x5\nmov x5,x6\n"
-        "svc #0\n.globl kernel_call_end\nkernel_call_end:\nret\n");
-#define ARGUMENT(context, index) ((context)->uc_mcontext.regs[index])
-#define RESULT(context) ((context)->uc_mcontext.regs[0])
-#else
-#error "the recorder knows neither the registers of this machine nor how it enters the kernel"
-#endif
-
-static long record_write(int call, int handle, const void *bytes, size_t size, off_t offset) {
-  char buffer[PATH_SIZE];
-  const char *path = path_of(handle, buffer);
-  if (!path) return kernel_call(call, handle, (long)bytes, size, offset, 0, 0);
-  int flags = fcntl(handle, F_GETFL);
-  if (call == SYS_write) offset = lseek(handle, 0, flags & O_APPEND ? SEEK_END : SEEK_CUR);
+/* One that waits for the disk by itself is a write and a sync. */
+static ssize_t write_synced(int handle, const char *path, const void *bytes, size_t size, off_t offset) {
   pthread_mutex_lock(&lock);
-  note(WRITE, path, offset, bytes, size);
   uint64_t number = ++last_sync;
-  /* Through such a descriptor a write is a sync, too. */
-  int is_synced = (flags & O_DSYNC) != 0;
-  if (is_synced) note(SYNC_BEGUN, path, number, "", 0);
-  long result = kernel_call(call, handle, (long)bytes, size, offset, 0, 0);
-  if (is_synced && result == (long)size) note(SYNCED, path, number, "", 0);
+  note(WRITE, path, offset, bytes, size);
+  note(SYNC_BEGUN, path, number, "", 0);
+  ssize_t result = NEXT(pwrite64)(handle, bytes, size, offset);
+  if (result == (ssize_t)size) note(SYNCED, path, number, "", 0);
   pthread_mutex_unlock(&lock);
   return result;
 }
 
-static long record_open(int directory, const char *path, int flags, mode_t mode) {
+static ssize_t write_at(int handle, const void *bytes, size_t size, off_t offset) {
   char buffer[PATH_SIZE];
-  const char *full = flags & (O_CREAT | O_TRUNC) ? path_at(directory, path, buffer) : NULL;
-  if (!full) return kernel_call(SYS_openat, directory, (long)path, flags, mode, 0, 0);
-  pthread_mutex_lock(&lock);
-  int is_new = faccessat(AT_FDCWD, full, F_OK, 0) != 0;
-  long handle = kernel_call(SYS_openat, directory, (long)path, flags, mode, 0, 0);
-  if (handle >= 0 && is_new) note(CREATE, full, 0, "", 0);
-  else if (handle >= 0 && flags & O_TRUNC) note(TRUNCATE, full, 0, "", 0);
-  pthread_mutex_unlock(&lock);
-  return handle;
+  const char *path = path_of(handle, buffer);
+  ssize_t (*next)(int, const void *, size_t, off_t) = NEXT(pwrite64);
+  if (path && (fcntl(handle, F_GETFL) & O_DSYNC)) return write_synced(handle, path, bytes, size, offset);
+  return RECORDED(path, note(WRITE, path, offset, bytes, size), next(handle, bytes, size, offset));
 }
+ssize_t pwrite64(int handle, const void *bytes, size_t size, off_t offset) { return write_at(handle, bytes, size, offset); }
+ssize_t pwrite(int handle, const void *bytes, size_t size, off_t offset) { return write_at(handle, bytes, size, offset); }
 
-static void called(int signal, siginfo_t *info, void *data) {
-  ucontext_t *context = data;
-  int known_error = errno;
-  long a = ARGUMENT(context, 0), b = ARGUMENT(context, 1), c = ARGUMENT(context, 2), d = ARGUMENT(context, 3);
-  (void)signal;
-  if (info->si_syscall == SYS_openat) RESULT(context) = record_open(a, (const char *)b, c, d);
-#ifdef SYS_open
-  else if (info->si_syscall == SYS_open) RESULT(context) = record_open(AT_FDCWD, (const char *)a, b, c);
-#endif
-  else RESULT(context) = record_write(info->si_syscall, a, (const void *)b, c, d);
-  errno = known_error;
-}
-
-#define FIELD(name) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, name))
-#define HALF(name, high) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, name) + (high ? 4 : 0))
-#define UNLESS(value, skipped) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skipped)
-#define IF(value, skipped) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skipped, 0)
-#define END(action) BPF_STMT(BPF_RET | BPF_K, action)
-
-/* Bun would answer the signal itself: it takes it for a kernel that does not know the call. */
-int sigaction(int signal, const struct sigaction *action, struct sigaction *before) {
-  return signal == SIGSYS && action ? 0 : NEXT(sigaction)(signal, action, before);
-}
-
-static void catch_calls(void) {
-  uint64_t own = (uint64_t)kernel_call_end;
-  struct sock_filter filter[] = {
-      FIELD(arch), UNLESS(ARCHITECTURE, 9),
-      HALF(instruction_pointer, 0), UNLESS((uint32_t)own, 2),
-      HALF(instruction_pointer, 1), IF((uint32_t)(own >> 32), 5),
-      FIELD(nr), IF(SYS_write, 4), IF(SYS_pwrite64, 3), IF(SYS_openat, 2),
-#ifdef SYS_open
-      IF(SYS_open, 1),
-#else
-      IF(SYS_openat, 1),
-#endif
-      END(SECCOMP_RET_ALLOW), END(SECCOMP_RET_TRAP)};
-  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-  struct sigaction action = {.sa_sigaction = called, .sa_flags = SA_SIGINFO | SA_NODEFER};
-  if (NEXT(sigaction)(SIGSYS, &action, NULL) != 0) abort();
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) abort();
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) abort();
-}
-
-__attribute__((constructor)) static void begin(void) {
-  const char *log = getenv("RECORDER_LOG"), *root = getenv("RECORDER_FOLDER");
-  if (!log || !root) return;
-  snprintf(folder, sizeof folder, "%s", root);
-  folder_length = strlen(folder);
-  log_handle = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  /* The server's own programs, of which there are none, would be recorded into the same log. */
-  unsetenv("LD_PRELOAD");
-  catch_calls();
+ssize_t write(int handle, const void *bytes, size_t size) {
+  char buffer[PATH_SIZE];
+  ssize_t (*next)(int, const void *, size_t) = NEXT(write);
+  const char *path = path_of(handle, buffer);
+  if (!path) return next(handle, bytes, size);
+  off_t offset = lseek(handle, 0, fcntl(handle, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
+  return RECORDED(path, note(WRITE, path, offset, bytes, size), next(handle, bytes, size));
 }
 
 static int truncate_to(int handle, off_t size) {
@@ -223,6 +162,24 @@ static int sync_with(int handle, int (*next)(int)) {
 }
 int fsync(int handle) { return sync_with(handle, NEXT(fsync)); }
 int fdatasync(int handle) { return sync_with(handle, NEXT(fdatasync)); }
+
+static int open_at(int directory, const char *path, int flags, mode_t mode) {
+  char buffer[PATH_SIZE];
+  const char *full = flags & O_CREAT ? path_at(directory, path, buffer) : NULL;
+  int (*next)(int, const char *, int, ...) = NEXT(openat64);
+  if (!full) return next(directory, path, flags, mode);
+  pthread_mutex_lock(&lock);
+  int is_new = faccessat(AT_FDCWD, full, F_OK, 0) != 0;
+  int handle = next(directory, path, flags, mode);
+  if (handle >= 0 && is_new) note(CREATE, full, 0, "", 0);
+  pthread_mutex_unlock(&lock);
+  return handle;
+}
+#define MODE(flags) ({ va_list rest; va_start(rest, flags); mode_t mode = va_arg(rest, mode_t); va_end(rest); mode; })
+int openat64(int directory, const char *path, int flags, ...) { return open_at(directory, path, flags, MODE(flags)); }
+int openat(int directory, const char *path, int flags, ...) { return open_at(directory, path, flags, MODE(flags)); }
+int open64(const char *path, int flags, ...) { return open_at(AT_FDCWD, path, flags, MODE(flags)); }
+int open(const char *path, int flags, ...) { return open_at(AT_FDCWD, path, flags, MODE(flags)); }
 
 int unlinkat(int directory, const char *path, int flags) {
   char buffer[PATH_SIZE];
@@ -266,4 +223,110 @@ ssize_t send(int handle, const void *bytes, size_t size, int flags) {
 ssize_t sendto(int handle, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t to_size) {
   note_send(bytes, size);
   return NEXT(sendto)(handle, bytes, size, flags, to, to_size);
+}
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#define RESULT(context) ((context)->uc_mcontext.gregs[REG_RAX])
+static long argument(ucontext_t *context, int index) {
+  static const int registers[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10};
+  return context->uc_mcontext.gregs[registers[index]];
+}
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#define RESULT(context) ((context)->uc_mcontext.regs[0])
+static long argument(ucontext_t *context, int index) { return context->uc_mcontext.regs[index]; }
+#else
+#error "There are no registers for this machine here"
+#endif
+
+static const unsigned caught[] = {
+  SYS_write, SYS_pwrite64, SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_openat, SYS_unlinkat, SYS_mkdirat, SYS_renameat2,
+#ifdef SYS_renameat
+  SYS_renameat,
+#endif
+#ifdef SYS_open
+  SYS_open, SYS_unlink, SYS_rmdir, SYS_mkdir, SYS_rename,
+#endif
+};
+
+static long perform(int call, long a, long b, long c, long d) {
+  switch (call) {
+    case SYS_write: return write(a, (void *)b, c);
+    case SYS_pwrite64: return write_at(a, (void *)b, c, d);
+    case SYS_ftruncate: return truncate_to(a, b);
+    case SYS_fsync: return fsync(a);
+    case SYS_fdatasync: return fdatasync(a);
+    case SYS_openat: return open_at(a, (char *)b, c, d);
+    case SYS_unlinkat: return unlinkat(a, (char *)b, c);
+    case SYS_mkdirat: return mkdirat(a, (char *)b, c);
+    case SYS_renameat2: return renameat(a, (char *)b, c, (char *)d);
+#ifdef SYS_renameat
+    case SYS_renameat: return renameat(a, (char *)b, c, (char *)d);
+#endif
+#ifdef SYS_open
+    case SYS_open: return open_at(AT_FDCWD, (char *)a, b, c);
+    case SYS_unlink: return unlink((char *)a);
+    case SYS_rmdir: return rmdir((char *)a);
+    case SYS_mkdir: return mkdir((char *)a, b);
+    case SYS_rename: return rename((char *)a, (char *)b);
+#endif
+    default: abort();
+  }
+}
+
+static void on_system_call(int signal, siginfo_t *info, void *data) {
+  ucontext_t *context = data;
+  int before = errno;
+  long result = perform(info->si_syscall, argument(context, 0), argument(context, 1), argument(context, 2), argument(context, 3));
+  RESULT(context) = result < 0 ? -errno : result;
+  errno = before;
+  (void)signal;
+}
+
+/* The runtime has a handler of its own for all signals that nobody expects. */
+int sigaction(int signal, const struct sigaction *action, struct sigaction *before) {
+  if (signal == SIGSYS && action && log_handle >= 0 && action->sa_sigaction != on_system_call) return 0;
+  return NEXT(sigaction)(signal, action, before);
+}
+
+/* The first object is the program itself. */
+static int find_program(struct dl_phdr_info *object, size_t size, void *data) {
+  uint64_t *range = data;
+  for (int index = 0; index < object->dlpi_phnum; index++) {
+    const ElfW(Phdr) *part = &object->dlpi_phdr[index];
+    if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
+    range[0] = object->dlpi_addr + part->p_vaddr;
+    range[1] = range[0] + part->p_memsz;
+  }
+  (void)size;
+  return 1;
+}
+
+static void catch_system_calls(void) {
+  uint64_t range[2] = {0, 0};
+  struct sock_filter filter[64];
+  unsigned short count = 0;
+  dl_iterate_phdr(find_program, range);
+  if (range[0] >> 32 != range[1] >> 32) abort();
+#define LOAD(what) filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, what)
+#define RETURN(what) filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, what)
+#define UNLESS(test, value) filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, 1, 0)
+#define IF(test, value) filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | test | BPF_K, value, 0, 1)
+  LOAD(offsetof(struct seccomp_data, arch));
+  UNLESS(BPF_JEQ, ARCHITECTURE); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4);
+  UNLESS(BPF_JEQ, (uint32_t)(range[0] >> 32)); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, instruction_pointer));
+  UNLESS(BPF_JGE, (uint32_t)range[0]); RETURN(SECCOMP_RET_ALLOW);
+  IF(BPF_JGE, (uint32_t)range[1]); RETURN(SECCOMP_RET_ALLOW);
+  LOAD(offsetof(struct seccomp_data, nr));
+  for (size_t index = 0; index < sizeof caught / sizeof *caught; index++) {
+    IF(BPF_JEQ, caught[index]); RETURN(SECCOMP_RET_TRAP);
+  }
+  RETURN(SECCOMP_RET_ALLOW);
+  struct sigaction action = {.sa_sigaction = on_system_call, .sa_flags = SA_SIGINFO | SA_NODEFER};
+  struct sock_fprog program = {.len = count, .filter = filter};
+  if (sigaction(SIGSYS, &action, NULL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) abort();
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) abort();
 }

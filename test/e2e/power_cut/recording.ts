@@ -72,19 +72,13 @@ export function readRecording({ log, folder }: { log: string; folder: string }):
     if (kind === undefined) throw new Error(`The recording has an unknown entry at ${at}`);
     const path = bytes.toString("utf8", at + HEAD_BYTES, pathEnd).slice(folder.length + 1);
     const number = Number(bytes.readBigUInt64LE(at + 8));
-    const payload = bytes.subarray(pathEnd, end);
-    if (!isUnrecorded(path))
-      entries.push({ kind, path, number, payload: kind === "rename" ? within(payload, folder) : payload });
+    // Where a file is moved to, from the folder on, too.
+    const payload = bytes.subarray(kind === "rename" ? pathEnd + folder.length + 1 : pathEnd, end);
+    if (!isUnrecorded(path)) entries.push({ kind, path, number, payload });
     at = end;
   }
   return entries;
 }
 
-/** A path as bytes, from the folder on. */
-const within = (path: Buffer, folder: string): Buffer => path.subarray(folder.length + 1);
-
-/** The other name of a renamed file. */
-export const targetOf = ({ payload }: Entry): string => payload.toString("utf8");
-
-/** Nobody needs it after a power cut. */
-export const isUnrecorded = (path: string): boolean => path.endsWith("-shm");
+/** Bun writes it past the C library, and nobody needs it after a power cut. */
+export const isUnrecorded = (path: string): boolean => path.endsWith("server.pid") || path.endsWith("-shm");
