@@ -53,7 +53,7 @@ export const PATTERN_LENGTH_MAX = 4096;
 export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 
 /** What matching one text may cost, instructions times UTF-16 code units; beyond it the request gets `bad_pattern`. */
-export const PATTERN_STEPS_MAX = 8_000_000;
+export const PATTERN_STEPS_MAX = 20_000_000;
 
 /** How many Unicode classes, such as \p{L}, a pattern may have: each is hundreds of ranges to put together. */
 export const PATTERN_UNICODE_CLASSES_MAX = 100;
