@@ -23,9 +23,8 @@ const TARGETS = [
 ] as const;
 type Target = (typeof TARGETS)[number];
 
-/** A worker is an entry point of its own; at run time it is found beside the first one, by its path below src. */
-const WORKER = "./storage/worker.ts";
-const ENTRY_POINTS = ["src/cli/main.ts", join("src", WORKER)];
+/** A thread's code is an entry point of its own; it is found beside the first one, by its path below src. */
+const ENTRY_POINTS = ["src/cli/main.ts", "src/storage/worker.ts", "src/engine/pattern_worker.ts"];
 
 function git(...args: string[]): string | undefined {
   if (Bun.which("git") === null) return undefined;
@@ -70,7 +69,7 @@ async function build(target: Target | undefined): Promise<void> {
     sourcemap: "linked",
     define: {
       FLUXIONDB_BUILD_VERSION: JSON.stringify(packageJson.version),
-      FLUXIONDB_BUILD_WORKER: JSON.stringify(WORKER),
+      FLUXIONDB_BUILD_SOURCES: JSON.stringify("./"),
       FLUXIONDB_BUILD_COMMIT: JSON.stringify(commit()),
     },
     throw: false,

@@ -7,8 +7,9 @@ import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
 import { LatestText, type LatestTexts } from "./latest_text.ts";
-import type { LongWork } from "./long_work.ts";
+import type { LongWork, Task } from "./long_work.ts";
 import { Name, NameTable, readName } from "./name.ts";
+import { type NameTools, selectByName } from "./name_selection.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
 import { Series, type SeriesHost } from "./series.ts";
 
@@ -56,7 +57,8 @@ const MATCHES_MAX = 16;
 /** What freeing a chunk costs, in LongWork's units. */
 const FREED_CHUNK_UNITS = 4;
 
-type Matches = { readonly version: number; readonly documents: readonly Series[] };
+type Matching = readonly Series[] | Promise<readonly Series[]>;
+type Matches = { readonly version: number; documents: Matching };
 
 export class Collection implements SeriesHost {
   readonly name: Name;
@@ -98,16 +100,34 @@ export class Collection implements SeriesHost {
     return this.documents.size === 0 && this.values.size === 0;
   }
 
-  /** The documents whose names match a pattern. Polls repeat their pattern, so which these are is remembered. */
-  documentsMatching(source: string, pattern: CompiledPattern): readonly Series[] {
+  /**
+   * The documents whose names match a pattern. Polls repeat their pattern, so which these are is remembered, also while
+   * it is found out.
+   *
+   * @throws DatabaseError `bad_pattern`
+   */
+  documentsMatching(source: string, pattern: CompiledPattern, tools: NameTools): Matching {
     const { version } = this.documents;
     const known = this.#matches.get(source);
     if (known?.version === version) return known.documents;
-    const documents = this.documents.sorted().filter(({ name }) => pattern.test(name.text));
+    const documents = selectByName(this.documents.sorted(), ({ name }) => name.text, pattern, tools);
     this.#matches.delete(source);
     if (this.#matches.size >= MATCHES_MAX) this.#matches.delete(this.#matches.keys().next().value as string);
-    this.#matches.set(source, { version, documents });
+    const matches: Matches = { version, documents };
+    this.#matches.set(source, matches);
+    if (documents instanceof Promise) this.#remember(source, matches, documents);
     return documents;
+  }
+
+  #remember(source: string, matches: Matches, documents: Promise<readonly Series[]>): void {
+    documents.then(
+      (found) => {
+        matches.documents = found;
+      },
+      () => {
+        if (this.#matches.get(source) === matches) this.#matches.delete(source);
+      },
+    );
   }
 
   /** The document of a name, which is the inside of a JSON string. */
@@ -168,11 +188,11 @@ export class Collection implements SeriesHost {
     this.#totals.documents -= this.documents.size;
     this.chunks.objectBytes -= this.values.bytes;
     this.name.free(this.chunks.slabs);
-    this.#longWork.begin(this.#freeDocuments());
+    void this.#longWork.begin(this.#freeDocuments());
   }
 
   free(chunks: readonly Chunk[]): void {
-    this.#longWork.begin(this.#freeChunks(chunks));
+    void this.#longWork.begin(this.#freeChunks(chunks));
   }
 
   chunkAdded(): void {
@@ -204,14 +224,14 @@ export class Collection implements SeriesHost {
     }
   }
 
-  *#freeDocuments(): Generator<void, void> {
+  *#freeDocuments(): Task {
     for (const series of this.documents.unordered()) {
       this.chunks.objectBytes -= DOCUMENT_BYTES;
       yield* this.#freeChunks(series.end());
     }
   }
 
-  *#freeChunks(chunks: readonly Chunk[]): Generator<void, void> {
+  *#freeChunks(chunks: readonly Chunk[]): Task {
     for (const chunk of chunks) {
       this.chunks.free(chunk);
       if (this.#longWork.isTurnOver(FREED_CHUNK_UNITS)) yield;

@@ -9,10 +9,10 @@ import { type HistoryRange, restBehind, restFrom } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
 import type { Page } from "./page.ts";
 import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
-import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
+import type { Selection } from "./selection.ts";
 
-export type HistoryTools = { readonly predicate: Predicate | undefined; readonly longWork: LongWork };
+export type HistoryTools = { readonly selection: Selection | undefined; readonly longWork: LongWork };
 
 /** What reading a chunk costs, in LongWork's units. */
 const CHUNK_UNITS = 16;
@@ -20,7 +20,8 @@ const CHUNK_UNITS = 16;
 const LOOKED_AT_UNITS = 64;
 
 /**
- * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts.
+ * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts, and as far as
+ * the selection has not to be waited for.
  *
  * @returns what is left of the range: it begins where reading has stopped, wherever chunks are by then.
  */
@@ -28,7 +29,7 @@ export function writeHistory(
   reply: ReplyText,
   { chunks, store }: { readonly chunks: readonly Chunk[]; readonly store: ChunkStore },
   range: HistoryRange,
-  { predicate, longWork }: HistoryTools,
+  { selection, longWork }: HistoryTools,
 ): HistoryRange | undefined {
   let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
   const first = firstChunkReaching(chunks, range.from);
@@ -39,17 +40,20 @@ export function writeHistory(
     const page = store.read(chunk);
     let from = page.firstAtOrAfter(range.from.high, range.from.low);
     let to = page.firstAfter(range.to.high, range.to.low);
-    const recordsAtOnce = predicate?.recordsAtOnce ?? page.count;
+    const { reverse } = range;
     while (from < to && left > 0) {
-      const start = range.reverse ? Math.max(from, to - recordsAtOnce) : from;
-      const end = range.reverse ? to : Math.min(to, from + recordsAtOnce);
-      left -= writeRecords(reply, page, { from: start, to: end, predicate, left, reverse: range.reverse });
-      if (range.reverse) to = start;
+      const count = selection?.countAtOnce(page, { from, to, reverse }) ?? to - from;
+      const start = reverse ? to - count : from;
+      const end = reverse ? to : from + count;
+      const written = writeRecords(reply, page, { from: start, to: end, selection, left, reverse });
+      if (written === undefined) return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
+      left -= written;
+      if (reverse) to = start;
       else from = end;
       if (from === to || left === 0 || !longWork.isTurnOver(LOOKED_AT_UNITS)) continue;
-      return restFrom(range, timeOf(page, range.reverse ? to - 1 : from), left);
+      return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
     }
-    const isLast = at === (range.reverse ? first : last) || left === 0;
+    const isLast = at === (reverse ? first : last) || left === 0;
     if (!isLast && longWork.isTurnOver(CHUNK_UNITS)) return restBehind(range, chunk, left);
   }
   return undefined;
@@ -58,15 +62,25 @@ export function writeHistory(
 type Chosen = {
   readonly from: number;
   readonly to: number;
-  readonly predicate: Predicate | undefined;
+  readonly selection: Selection | undefined;
   readonly left: number;
   readonly reverse: boolean;
 };
 
-/** Appends the records `[from, to)` of a page, as far as they are wanted, and returns how many. */
-function writeRecords(reply: ReplyText, page: Page, { from, to, predicate, left, reverse }: Chosen): number {
-  if (predicate !== undefined) {
-    const marked = { from, to, marks: predicate.select(page, from, to), most: left };
+/**
+ * Appends the records `[from, to)` of a page, as far as they are wanted.
+ *
+ * @returns how many; undefined when the selection is to be waited for.
+ */
+function writeRecords(
+  reply: ReplyText,
+  page: Page,
+  { from, to, selection, left, reverse }: Chosen,
+): number | undefined {
+  if (selection !== undefined) {
+    const marks = selection.select(page, from, to);
+    if (marks === undefined) return undefined;
+    const marked = { from, to, marks, most: left };
     return reverse ? copyMarkedReversed(reply, page, marked) : copyMarked(reply, page, marked);
   }
   const count = Math.min(to - from, left);

@@ -53,10 +53,14 @@ export class KeyValues {
     return this.#rendered;
   }
 
-  /** The same of some keys that are there. */
+  /** The same of some keys, as far as they are there. */
   renderOnly(keys: readonly string[]): string {
+    const parts: string[] = [];
+    for (const key of keys) {
+      const value = this.#values.get(key);
+      if (value !== undefined) parts.push(`${JSON.stringify(key)}:${value}`);
+    }
     // Joined at once: a string that grew piece by piece stays a tree of its pieces, and each reply would walk it.
-    const parts = keys.map((key) => `${JSON.stringify(key)}:${this.#values.get(key) as string}`);
     return `{${parts.join(",")}}`;
   }
 }

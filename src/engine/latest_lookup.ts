@@ -27,7 +27,7 @@ export class LatestLookup {
   /**
    * Appends the answers of `documents[start, start + GROUP_DOCUMENTS)` to a reply.
    *
-   * @returns how many documents these were.
+   * @returns how many documents these were: fewer where the selection has looked at enough, or is to be waited for.
    */
   write(reply: ReplyText, documents: readonly Series[], start: number, question: LatestQuestion): number {
     const count = Math.min(GROUP_DOCUMENTS, documents.length - start);
@@ -38,7 +38,8 @@ export class LatestLookup {
       const chunk = this.#chunks[index];
       if (chunk === undefined) continue;
       const series = documents[start + index] as Series;
-      series.writeLatestOf(reply, question, chunk, this.#records[index] as number);
+      if (!series.writeLatestOf(reply, question, chunk, this.#records[index] as number)) return index;
+      if (question.selection?.takeBreak() === true) return index + 1;
     }
     return count;
   }

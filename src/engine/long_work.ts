@@ -16,8 +16,11 @@ export type LongWorkOptions = {
   nowMs: () => number;
 };
 
-/** Each `next()` does a portion: it yields when `isTurnOver` says so, and returns when all is done. */
-export type Task = Iterator<void, void>;
+/**
+ * Each `next()` does a portion: it yields when `isTurnOver` says so, and returns when all is done. Who cannot go on
+ * before something else is done yields the promise of it, and is not in line until then.
+ */
+export type Task = IterableIterator<Promise<void> | undefined, void>;
 
 type Waiting = { readonly task: Task; readonly done: PromiseWithResolvers<void> };
 
@@ -32,6 +35,8 @@ export class LongWork {
   readonly #nowMs: () => number;
   /** Who is in line; also the one whose portion has just ended. */
   readonly #waiting = new Queue<Waiting>();
+  /** How many have left the line for a promise. */
+  #parkedCount = 0;
   #unitsLeft = 0;
   /** When this turn is over; undefined as long as nobody has looked. */
   #endsAtMs: number | undefined;
@@ -56,22 +61,42 @@ export class LongWork {
     return this.#unitsLeft < 0 && this.#look();
   }
 
-  /** Does a portion of a task at once, and the rest in later turns. */
-  begin(task: Task): void {
-    if (task.next().done !== true) void this.finish(task);
+  /**
+   * Does a portion of a task at once, and the rest in later turns: undefined when there is none.
+   *
+   * @throws what the task throws
+   */
+  begin(task: Task): Promise<void> | undefined {
+    const { done, value } = task.next();
+    return done === true ? undefined : this.finish(task, value);
   }
 
-  /** Does a task in later turns. @throws what the task throws */
-  finish(task: Task): Promise<void> {
+  /** Does a task in later turns, when what it waits for is done. @throws what the task throws */
+  finish(task: Task, until?: Promise<void>): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ task, done });
-    this.#schedule();
+    this.#goOn({ task, done }, until);
     return done.promise;
   }
 
-  /** Resolves when nobody is in line. */
+  /** Resolves when nobody is in line, or going to be. */
   async drain(): Promise<void> {
-    while (this.#waiting.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#waiting.length + this.#parkedCount > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #goOn(waiting: Waiting, until: Promise<void> | undefined): void {
+    if (until === undefined) {
+      this.#waiting.push(waiting);
+      this.#schedule();
+      return;
+    }
+    this.#parkedCount++;
+    until
+      .then(() => this.#goOn(waiting, undefined), waiting.done.reject)
+      .finally(() => {
+        this.#parkedCount--;
+      });
   }
 
   #look(): boolean {
@@ -100,8 +125,9 @@ export class LongWork {
     if (first === undefined) return;
     this.#endsAtMs = this.#nowMs() + this.#portionMs;
     try {
-      if (first.task.next().done === true) first.done.resolve();
-      else this.#waiting.push(first);
+      const { done, value } = first.task.next();
+      if (done === true) first.done.resolve();
+      else this.#goOn(first, value);
     } catch (error) {
       first.done.reject(error);
     }

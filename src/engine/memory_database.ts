@@ -42,13 +42,16 @@ import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
+import { type NameTools, selectByName } from "./name_selection.ts";
 import { noRecord } from "./page.ts";
 import { PatternCache } from "./pattern_cache.ts";
+import { PatternThread } from "./pattern_thread.ts";
 import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
-import { type ReadingTools, readHistory, readLatest, readLatestOf } from "./reading.ts";
+import { type ReadingTools, readHistory, readLatest, readLatestLater, readLatestOf } from "./reading.ts";
 import { ReplyText } from "./reply_text.ts";
-import type { Series } from "./series.ts";
+import { Selection } from "./selection.ts";
+import { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
 import { WriteLimits, type WriteLimitValues } from "./write_limits.ts";
@@ -81,6 +84,8 @@ export class MemoryDatabase implements Database {
   readonly #chunks: ChunkStore;
   readonly #patterns: PatternCache;
   readonly #predicates: Predicates;
+  readonly #patternThread = new PatternThread();
+  readonly #nameTools: NameTools;
   readonly #writeLimits: WriteLimits;
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
@@ -109,6 +114,7 @@ export class MemoryDatabase implements Database {
     this.#predicates = new Predicates(this.#patterns);
     this.#writeLimits = new WriteLimits(limits);
     this.#longWork = new LongWork(longWork);
+    this.#nameTools = { longWork: this.#longWork, thread: this.#patternThread };
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
       chunkTextBytesMax: CHUNK_TEXT_BYTES_MAX,
@@ -226,6 +232,7 @@ export class MemoryDatabase implements Database {
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
     await this.#longWork.drain();
+    await this.#patternThread.close();
     await this.#checkpoints?.close();
   }
 
@@ -275,19 +282,25 @@ export class MemoryDatabase implements Database {
   }
 
   latest(query: Request<"qry">): Answer {
-    const predicate = this.#predicates.of(query);
+    const selection = this.#selectionOf(query);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
-    const question = { at: query.ts, from, predicate };
+    const question = { at: query.ts, from, selection };
     const collection = this.#collections.get(query.col);
     const documents = this.#documentsFor(collection, query.doc);
-    if (collection === undefined) return EMPTY_OBJECT;
+    if (collection === undefined || documents === undefined) return EMPTY_OBJECT;
+    const tools = this.#readingTools;
     let answer: Answer;
-    if (documents === undefined) {
-      answer = readLatestOf(collection.documents.get(query.doc), question, this.#readingTools);
+    if (documents instanceof Promise) {
+      answer = documents.then((found) =>
+        readLatestLater({ collection, documents: found, question, kept: undefined }, tools),
+      );
+    } else if (documents instanceof Series && selection === undefined) {
+      answer = readLatestOf(documents, question, tools);
     } else {
-      const kept = query.doc === "" && predicate === undefined ? collection.latestText : undefined;
+      const all = documents instanceof Series ? [documents] : documents;
+      const kept = query.doc === "" && selection === undefined ? collection.latestText : undefined;
       kept?.begin();
-      answer = readLatest({ collection, documents, question, kept }, this.#readingTools);
+      answer = readLatest({ collection, documents: all, question, kept }, tools);
     }
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
@@ -295,11 +308,11 @@ export class MemoryDatabase implements Database {
   }
 
   history(query: Request<"qdoc">): Answer {
-    const predicate = this.#predicates.of(query);
+    const selection = this.#selectionOf(query);
     const collection = this.#collections.get(query.col);
     const series = collection?.documents.get(query.doc);
     if (collection === undefined || series === undefined) return EMPTY_ARRAY;
-    return readHistory({ collection, series, range: query, predicate }, this.#readingTools);
+    return readHistory({ collection, series, range: query, selection }, this.#readingTools);
   }
 
   collections(isVisible?: IsVisible): string {
@@ -358,13 +371,14 @@ export class MemoryDatabase implements Database {
     return this.#collections.get(col)?.values.get(key) ?? EMPTY_TEXT;
   }
 
-  valuesMatching({ col, key }: Request<"gvalues">): string {
+  valuesMatching({ col, key }: Request<"gvalues">): Answer {
     const pattern = readPattern(key);
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     const values = this.#collections.get(col)?.values;
     if (values === undefined) return EMPTY_OBJECT;
     if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
-    return values.renderOnly(values.keys().filter((name) => compiled.test(name)));
+    const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);
+    return keys instanceof Promise ? keys.then((found) => values.renderOnly(found)) : values.renderOnly(keys);
   }
 
   values({ col }: Request<"gvals">): string {
@@ -375,13 +389,21 @@ export class MemoryDatabase implements Database {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
   }
 
-  /** The documents that a query names, by name: all, or those that match a pattern. Undefined for the name of one. */
-  #documentsFor(collection: Collection | undefined, doc: string): readonly Series[] | undefined {
+  /** The documents that a query names: all, those that match a pattern, or one. Undefined where there is none. */
+  #documentsFor(
+    collection: Collection | undefined,
+    doc: string,
+  ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
     if (doc === "") return collection?.documents.sorted();
     const pattern = readPattern(doc);
-    if (pattern === undefined) return undefined;
+    if (pattern === undefined) return collection?.documents.get(doc);
     const compiled = this.#patterns.get(pattern);
-    return collection?.documentsMatching(doc, compiled);
+    return collection?.documentsMatching(doc, compiled, this.#nameTools);
+  }
+
+  #selectionOf(query: { where: string; filter: string }): Selection | undefined {
+    const predicate = this.#predicates.of(query);
+    return predicate && new Selection(predicate, this.#patternThread);
   }
 
   #write(command: Command): Written {

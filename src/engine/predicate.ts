@@ -7,44 +7,75 @@
  * stand for a few literals are searched for the same way; others get each record's text, unescaped.
  */
 import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
-import { PREDICATE_CACHE_MAX } from "../protocol/limits.ts";
+import { PATTERN_STEPS_AT_ONCE, PREDICATE_CACHE_MAX } from "../protocol/limits.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { ENTRY_WORDS, type Page } from "./page.ts";
 import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
+import type { PatternThread } from "./pattern_thread.ts";
 import { DATA_TAIL_BYTES, DataReader, dataStartAt } from "./record_text.ts";
 
 type Test = {
-  /** How many records may be looked at before the clock is. */
-  readonly recordsAtOnce: number;
+  /** How many steps of an automaton a byte of a record takes at most; 0 where none runs. */
+  readonly stepsPerByte: number;
   /** Sets `hits[record]` to 1 for the records in `[from, to)` that match and have `marks[record]` set. */
   find(page: Page, range: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void;
+  /** The same of one record's text, which may be a long one. @throws DatabaseError `bad_pattern` */
+  testLong(text: string, thread: PatternThread): boolean | Promise<boolean>;
 };
 
 type Condition = { readonly test: Test; readonly keepsHits: boolean };
 
-/** A pattern may take a millisecond for each of them, and a chunk has hundreds. */
+/** More are not faster. */
 const PATTERN_RECORDS_AT_ONCE = 8;
 
 export class Predicate {
-  /** How many records `select` should be asked about at a time, so that others get their turn. */
-  readonly recordsAtOnce: number;
   readonly #conditions: readonly Condition[];
+  /** How long the records may be that are looked at before the clock is. */
+  readonly #bytesAtOnce: number;
+  readonly #reader: DataReader;
   /** Reused for every page; as long as the fullest one. */
   #marks = new Uint8Array(0);
   #hits = new Uint8Array(0);
 
-  constructor(conditions: readonly Condition[]) {
+  constructor(conditions: readonly Condition[], reader: DataReader) {
     this.#conditions = conditions;
-    this.recordsAtOnce = Math.min(...conditions.map(({ test }) => test.recordsAtOnce));
+    const steps = conditions.reduce((sum, { test }) => sum + test.stepsPerByte, 0);
+    this.#bytesAtOnce = PATTERN_STEPS_AT_ONCE / steps;
+    this.#reader = reader;
+  }
+
+  /** How much of what may be looked at before the clock is a record takes; more than 1 where it is for `keepsLong`. */
+  shareOf(page: Page, record: number): number {
+    return (page.recordEnd(record) - page.recordStart(record)) / this.#bytesAtOnce;
+  }
+
+  /** How many of the records `[from, to)`, or of the last of them, should be selected at a time: 1 or more. */
+  countAtOnce(page: Page, { from, to, reverse }: { from: number; to: number; reverse: boolean }): number {
+    if (this.#bytesAtOnce === Number.POSITIVE_INFINITY) return to - from;
+    const most = Math.min(to - from, PATTERN_RECORDS_AT_ONCE);
+    let count = 0;
+    for (let share = 0; count < most; count++) {
+      share += this.shareOf(page, reverse ? to - 1 - count : from + count);
+      if (share > 1) break;
+    }
+    return Math.max(count, 1);
+  }
+
+  textOf(page: Page, record: number): string {
+    return readData(page, record, this.#reader);
+  }
+
+  /** Whether a record of such a text is kept. @throws DatabaseError `bad_pattern` */
+  async keepsLong(text: string, thread: PatternThread): Promise<boolean> {
+    for (const { test, keepsHits } of this.#conditions) {
+      if ((await test.testLong(text, thread)) !== keepsHits) return false;
+    }
+    return true;
   }
 
   /** Marks (1) those of the records `[from, to)` that are kept. The array is valid until the next call. */
   select(page: Page, from: number, to: number): Uint8Array {
-    if (this.#marks.length < page.count) {
-      this.#marks = new Uint8Array(page.count);
-      this.#hits = new Uint8Array(page.count);
-    }
-    const marks = this.#marks;
+    const marks = this.#marksFor(page);
     const hits = this.#hits;
     marks.fill(1, from, to);
     for (const { test, keepsHits } of this.#conditions) {
@@ -56,8 +87,19 @@ export class Predicate {
     return marks;
   }
 
-  matches(page: Page, record: number): boolean {
-    return this.select(page, record, record + 1)[record] === 1;
+  /** The same of one record, when it is known whether it is kept. */
+  selectKnown(page: Page, record: number, isKept: boolean): Uint8Array {
+    const marks = this.#marksFor(page);
+    marks[record] = isKept ? 1 : 0;
+    return marks;
+  }
+
+  #marksFor(page: Page): Uint8Array {
+    if (this.#marks.length < page.count) {
+      this.#marks = new Uint8Array(page.count);
+      this.#hits = new Uint8Array(page.count);
+    }
+    return this.#marks;
   }
 }
 
@@ -94,7 +136,7 @@ export class Predicates {
     const conditions: Condition[] = [];
     if (where !== "") conditions.push({ test: testFor(where, tools), keepsHits: true });
     if (filter !== "") conditions.push({ test: testFor(filter, tools), keepsHits: false });
-    return new Predicate(conditions);
+    return new Predicate(conditions, this.#reader);
   }
 }
 
@@ -103,42 +145,77 @@ type PredicateTools = { readonly patterns: PatternCache; readonly reader: DataRe
 function testFor(text: string, { patterns, reader }: PredicateTools): Test {
   const pattern = readPattern(text);
   if (pattern !== undefined) {
-    const { literals, test } = patterns.get(pattern);
-    return literals === undefined ? new PatternTest(test, reader) : new LiteralTest(literals);
+    const compiled = patterns.get(pattern);
+    const { literals } = compiled;
+    return literals === undefined ? new PatternTest(compiled, reader) : new LiteralTest(literals);
   }
-  // Half of a pair may be looked for: within an emoji's UTF-8 it cannot be found, within its text it can.
-  if (!text.isWellFormed()) return new PatternTest((data) => data.includes(text), reader);
-  return new LiteralTest([text]);
+  return text.isWellFormed() ? new LiteralTest([text]) : new HalfTest(text, reader);
 }
 
 class PatternTest implements Test {
-  readonly recordsAtOnce = PATTERN_RECORDS_AT_ONCE;
-  readonly #test: CompiledPattern["test"];
+  readonly stepsPerByte: number;
+  readonly #pattern: CompiledPattern;
   readonly #reader: DataReader;
 
-  constructor(test: CompiledPattern["test"], reader: DataReader) {
-    this.#test = test;
+  constructor(pattern: CompiledPattern, reader: DataReader) {
+    this.stepsPerByte = pattern.stepsPerUnit;
+    this.#pattern = pattern;
     this.#reader = reader;
   }
 
   find(page: Page, { from, to }: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void {
     for (let record = from; record < to; record++) {
-      if (marks[record] === 1 && this.#test(readData(page, record, this.#reader))) hits[record] = 1;
+      if (marks[record] === 1 && this.#pattern.test(readData(page, record, this.#reader))) hits[record] = 1;
     }
+  }
+
+  testLong(text: string, thread: PatternThread): boolean | Promise<boolean> {
+    // It is long for all conditions together.
+    const isLong = text.length * this.stepsPerByte > PATTERN_STEPS_AT_ONCE;
+    return isLong ? thread.test(this.#pattern, text) : this.#pattern.test(text);
+  }
+}
+
+/** Half of a pair may be looked for: within an emoji's UTF-8 it cannot be found, within its text it can. */
+class HalfTest implements Test {
+  /** It is no automaton, but reads each record's text. */
+  readonly stepsPerByte = 1;
+  readonly #text: string;
+  readonly #reader: DataReader;
+
+  constructor(text: string, reader: DataReader) {
+    this.#text = text;
+    this.#reader = reader;
+  }
+
+  find(page: Page, { from, to }: { from: number; to: number }, marks: Uint8Array, hits: Uint8Array): void {
+    for (let record = from; record < to; record++) {
+      if (marks[record] === 1 && this.testLong(readData(page, record, this.#reader))) hits[record] = 1;
+    }
+  }
+
+  testLong(text: string): boolean {
+    return text.includes(this.#text);
   }
 }
 
 /** Whether a record's data contains one of some texts. */
 class LiteralTest implements Test {
-  readonly recordsAtOnce = Number.POSITIVE_INFINITY;
+  readonly stepsPerByte = 0;
+  readonly #texts: readonly string[];
   readonly #needles: readonly Buffer[];
 
   constructor(texts: readonly string[]) {
+    this.#texts = texts;
     this.#needles = texts.map((text) => Buffer.from(JSON.stringify(text).slice(1, -1)));
   }
 
   find(page: Page, range: { from: number; to: number }, _marks: Uint8Array, hits: Uint8Array): void {
     for (const needle of this.#needles) this.#findOne(needle, page, range, hits);
+  }
+
+  testLong(text: string): boolean {
+    return this.#texts.some((literal) => text.includes(literal));
   }
 
   #findOne(needle: Buffer, page: Page, { from, to }: { from: number; to: number }, hits: Uint8Array): void {

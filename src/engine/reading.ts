@@ -10,11 +10,11 @@ import type { Collection } from "./collection.ts";
 import type { Answer, AnswerText } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { BLOCK_DOCUMENTS } from "./latest_block.ts";
-import { GROUP_DOCUMENTS, type LatestLookup } from "./latest_lookup.ts";
+import type { LatestLookup } from "./latest_lookup.ts";
 import type { LatestText } from "./latest_text.ts";
-import type { LongWork } from "./long_work.ts";
-import type { Predicate } from "./predicate.ts";
+import type { LongWork, Task } from "./long_work.ts";
 import type { ReplyText } from "./reply_text.ts";
+import type { Selection } from "./selection.ts";
 import type { LatestQuestion, Series } from "./series.ts";
 
 export type ReadingTools = {
@@ -37,11 +37,13 @@ export type HistoryReading = {
   readonly collection: Collection;
   readonly series: Series;
   readonly range: HistoryRange;
-  readonly predicate: Predicate | undefined;
+  readonly selection: Selection | undefined;
 };
 
 /** What a block of documents that is ready costs to copy, in LongWork's units. */
 const BLOCK_UNITS = 4;
+/** What looking at some documents with a selection costs: enough to look at the clock. */
+const PATTERN_UNITS = 64;
 /** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
 const LARGE_REPLY_BYTES = 1024 * 1024;
 
@@ -52,61 +54,63 @@ export function readLatest(reading: LatestReading, tools: ReadingTools): Answer 
   const next = writeLatest(reading, 0, reply, tools);
   if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
-    return longWork.finish(goOnWithLatest(reading, next, ownReply, tools)).then(() => endLatest(ownReply));
+    const task = goOnWithLatest(reading, next, ownReply, tools);
+    return longWork.finish(task, reading.question.selection?.pending).then(() => endLatest(ownReply));
   }
   return endLatest(reply);
 }
 
-/** The same of one document, which may be none. */
-export function readLatestOf(
-  series: Series | undefined,
-  question: LatestQuestion,
-  { reply }: ReadingTools,
-): AnswerText {
+/** The same for whoever has waited: others have used the shared reply meanwhile, and will before this one is sent. */
+export async function readLatestLater(reading: LatestReading, tools: ReadingTools): Promise<AnswerText> {
+  tools.reply.clear();
+  const ownReply = tools.reply.moveOut();
+  await tools.longWork.finish(goOnWithLatest(reading, 0, ownReply, tools));
+  return endLatest(ownReply);
+}
+
+/** The same of one document, whatever its record says. */
+export function readLatestOf(series: Series, question: LatestQuestion, { reply }: ReadingTools): AnswerText {
   reply.clear();
-  series?.writeLatest(reply, question);
+  series.writeLatest(reply, question);
   return endLatest(reply);
 }
 
 /** `[RECORD,…]` */
 export function readHistory(reading: HistoryReading, { reply, longWork }: ReadingTools): Answer {
   reply.clear();
-  const rest = reading.series.writeHistory(reply, reading.range, { predicate: reading.predicate, longWork });
+  const { selection } = reading;
+  const rest = reading.series.writeHistory(reply, reading.range, { selection, longWork });
   if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
     return longWork
-      .finish(goOnWithHistory(reading, rest, ownReply, longWork))
+      .finish(goOnWithHistory(reading, rest, ownReply, longWork), selection?.pending)
       .then(() => endHistory(ownReply));
   }
   return endHistory(reply);
 }
 
-function* goOnWithLatest(
-  reading: LatestReading,
-  start: number,
-  reply: ReplyText,
-  tools: ReadingTools,
-): Generator<void, void> {
+function* goOnWithLatest(reading: LatestReading, start: number, reply: ReplyText, tools: ReadingTools): Task {
+  const { selection } = reading.question;
   for (let at = start; at < reading.documents.length && !reading.collection.isGone; ) {
     at = writeLatest(reading, at, reply, tools);
     reply.replaceFirst(OPEN_BRACE);
     reply.cut();
-    if (at < reading.documents.length || reply.byteLength > LARGE_REPLY_BYTES) yield;
+    if (at < reading.documents.length || reply.byteLength > LARGE_REPLY_BYTES) yield selection?.pending;
   }
 }
 
 function* goOnWithHistory(
-  { collection, series, predicate }: HistoryReading,
+  { collection, series, selection }: HistoryReading,
   start: HistoryRange | undefined,
   reply: ReplyText,
   longWork: LongWork,
-): Generator<void, void> {
+): Task {
   let rest = start;
   while (rest !== undefined && !series.isGone && !collection.isGone) {
-    rest = series.writeHistory(reply, rest, { predicate, longWork });
+    rest = series.writeHistory(reply, rest, { selection, longWork });
     reply.replaceFirst(OPEN_BRACKET);
     reply.cut();
-    if (rest !== undefined || reply.byteLength > LARGE_REPLY_BYTES) yield;
+    if (rest !== undefined || reply.byteLength > LARGE_REPLY_BYTES) yield selection?.pending;
   }
 }
 
@@ -117,13 +121,18 @@ function writeLatest(
   reply: ReplyText,
   { lookup, longWork }: ReadingTools,
 ): number {
+  const { selection } = question;
   for (let at = start; at < documents.length; ) {
-    const isReady = kept?.serves(documents, at, question) === true;
-    const units = isReady
-      ? BLOCK_UNITS + kept.writeBlock(reply, at, question)
-      : lookup.write(reply, documents, at, question);
-    at = Math.min(at + (isReady ? BLOCK_DOCUMENTS : GROUP_DOCUMENTS), documents.length);
-    if (longWork.isTurnOver(units)) return at;
+    let units = PATTERN_UNITS;
+    if (kept?.serves(documents, at, question) === true) {
+      units = BLOCK_UNITS + kept.writeBlock(reply, at, question);
+      at = Math.min(at + BLOCK_DOCUMENTS, documents.length);
+    } else {
+      const count = lookup.write(reply, documents, at, question);
+      at += count;
+      if (selection === undefined) units = count;
+    }
+    if (selection?.pending !== undefined || longWork.isTurnOver(units)) return at;
   }
   return documents.length;
 }

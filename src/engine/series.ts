@@ -13,8 +13,8 @@ import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { Name } from "./name.ts";
 import { Page, type Rendered } from "./page.ts";
-import type { Predicate } from "./predicate.ts";
 import type { ReplyText } from "./reply_text.ts";
+import type { Selection } from "./selection.ts";
 
 /** What a series tells its collection, which keeps account of what a checkpoint has to save. */
 export interface SeriesHost {
@@ -33,7 +33,7 @@ export interface SeriesHost {
 export type LatestQuestion = {
   readonly at: Timestamp;
   readonly from: Timestamp;
-  readonly predicate: Predicate | undefined;
+  readonly selection: Selection | undefined;
 };
 
 /** Which record of a chunk it is, where that is still to be found. */
@@ -174,7 +174,7 @@ export class Series implements ChunkOwner {
 
   /**
    * Appends `,NAME:RECORD`, the latest record at or before `at`, to a reply: if there is one, it is not older than
-   * `from`, and as the predicate wants it.
+   * `from`, and as the selection wants it.
    */
   writeLatest(reply: ReplyText, question: LatestQuestion): void {
     const chunk = this.latestChunk(question.at);
@@ -186,19 +186,28 @@ export class Series implements ChunkOwner {
     return this.#chunks[lastChunkStarting(this.#chunks, at)];
   }
 
-  /** The same as `writeLatest` where the chunk is known, and maybe which of its records it is. */
+  /**
+   * The same as `writeLatest` where the chunk is known, and maybe which of its records it is.
+   *
+   * @returns false when the selection is to be waited for.
+   */
   writeLatestOf(
     reply: ReplyText,
-    { at, from, predicate }: LatestQuestion,
+    { at, from, selection }: LatestQuestion,
     chunk: Chunk,
     known: number,
-  ): void {
+  ): boolean {
     const store = this.#host.chunks;
     const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
     const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
-    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return;
-    if (predicate !== undefined && !predicate.matches(page, record)) return;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return true;
+    if (selection !== undefined) {
+      const marks = selection.select(page, record, record + 1);
+      if (marks === undefined) return false;
+      if (marks[record] === 0) return true;
+    }
     reply.document(this.name, page.slab, page.recordStart(record), page.recordEnd(record));
+    return true;
   }
 
   /** Appends `,NAME:RECORD` of the latest record, whenever that is; returns the chunk that ends with it. */

@@ -55,6 +55,12 @@ export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 /** What matching one text may cost, instructions times UTF-16 code units; beyond it the request gets `bad_pattern`. */
 export const PATTERN_STEPS_MAX = 20_000_000;
 
+/** What of it is looked at on the main thread before others get their turn: 0.1 to 5 ms. Longer texts go to a thread. */
+export const PATTERN_STEPS_AT_ONCE = 50_000;
+
+/** What a pattern's automaton may remember of what it has seen; it is slower beyond, by up to its size. */
+export const PATTERN_MEMORY_BYTES_MAX = 256 * KIB;
+
 /** How many Unicode classes, such as \p{L}, a pattern may have: each is hundreds of ranges to put together. */
 export const PATTERN_UNICODE_CLASSES_MAX = 100;
 

@@ -10,6 +10,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { startWorker } from "../threads/start_worker.ts";
+import type { WorkerLink } from "../threads/worker_link.ts";
 import { type Catalog, type CatalogContents, LOCKED } from "./catalog.ts";
 import { ChunkReader } from "./chunk_reader.ts";
 import { problemsOfCollection } from "./collection_check.ts";
@@ -32,7 +34,7 @@ import {
   StorageError,
   type StoredApiKey,
 } from "./storage.ts";
-import { WorkerLink } from "./worker_link.ts";
+import { openThread } from "./storage_thread.ts";
 
 export type SqliteStorageOptions = {
   readonly directory: string;
@@ -97,8 +99,8 @@ export class SqliteStorage implements Storage {
       throw explainError(error, directory);
     }
     // Both threads start at once, which takes as long as loading a million records; the second one waits for the lock.
-    const [catalogWorker, collectionsWorker] = [startWorker(), startWorker()];
-    const catalog = await WorkerLink.open<Catalog>(catalogWorker, { role: "catalog", directory }).catch(
+    const [catalogWorker, collectionsWorker] = [startWorker(ENTRY_POINT), startWorker(ENTRY_POINT)];
+    const catalog = await openThread<Catalog>(catalogWorker, { role: "catalog", directory }).catch(
       (error) => {
         collectionsWorker.terminate();
         throw error instanceof Error && error.message === LOCKED ? lockedBy(directory) : error;
@@ -106,7 +108,7 @@ export class SqliteStorage implements Storage {
     );
     try {
       const contents = await catalog.call("contents");
-      const collections = await WorkerLink.open<CollectionFiles>(collectionsWorker, {
+      const collections = await openThread<CollectionFiles>(collectionsWorker, {
         role: "collections",
         directory,
       });
@@ -329,6 +331,7 @@ export class SqliteStorage implements Storage {
 }
 
 const CATALOG_FILE = "catalog.db";
+const ENTRY_POINT = "storage/worker.ts";
 const PID_FILE = "server.pid";
 const SNAPSHOT_PREFIX = "snapshot-";
 
@@ -337,17 +340,6 @@ function removeSnapshots(directory: string): void {
   for (const name of readdirSync(directory)) {
     if (name.startsWith(SNAPSHOT_PREFIX)) rmSync(join(directory, name), { recursive: true, force: true });
   }
-}
-
-/**
- * Where the worker's file is, seen from this one. In the executable every module has the address of the whole, beside
- * which the worker has its place in the source tree; the build says so.
- */
-declare const FLUXIONDB_BUILD_WORKER: string | undefined;
-const WORKER_FILE = typeof FLUXIONDB_BUILD_WORKER === "string" ? FLUXIONDB_BUILD_WORKER : "./worker.ts";
-
-function startWorker(): Worker {
-  return new Worker(new URL(WORKER_FILE, import.meta.url).href);
 }
 
 function lockedBy(directory: string): StorageError {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { LongWork } from "../../src/engine/long_work.ts";
+import { LongWork, type Task } from "../../src/engine/long_work.ts";
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -9,7 +9,7 @@ class World {
   readonly log: string[] = [];
   readonly longWork = new LongWork({ portionMs: 4, unitsALook: 0, nowMs: () => this.nowMs });
 
-  *task(name: string, portions: number): Generator<void, void> {
+  *task(name: string, portions: number): Task {
     for (let portion = 1; portion <= portions; portion++) {
       this.log.push(`${name}${portion}`);
       if (portion < portions) yield;
@@ -74,7 +74,7 @@ test("who is in line has most of a turn", async () => {
 test("finish() rejects with what a task throws, and the others go on", async () => {
   const world = new World();
   // biome-ignore lint/correctness/useYield: it fails before.
-  const failing = (function* (): Generator<void, void> {
+  const failing = (function* (): Task {
     throw new RangeError("no");
   })();
   const failed = world.longWork.finish(failing);
@@ -91,4 +91,41 @@ test("drain() resolves when nobody is in line, and at once when nobody was", asy
   void world.longWork.finish(world.task("b", 3));
   await world.longWork.drain();
   expect(world.log).toEqual(["a1", "b1", "a2", "b2", "b3"]);
+});
+
+test("who waits for a promise is out of line until then, and drain() waits for it too", async () => {
+  const world = new World();
+  const wait = Promise.withResolvers<void>();
+  const { log, longWork } = world;
+  const waiting = (function* (): Task {
+    log.push("asks");
+    yield wait.promise;
+    log.push("goes on");
+  })();
+  const answered = longWork.begin(waiting);
+  const done = longWork.finish(world.task("a", 3));
+  await done;
+  expect(log).toEqual(["asks", "a1", "a2", "a3"]);
+  let isDrained = false;
+  const drained = longWork.drain().then(() => {
+    isDrained = true;
+  });
+  await nextTurn();
+  await nextTurn();
+  expect(isDrained).toBe(false);
+  wait.resolve();
+  await answered;
+  await drained;
+  expect(log.at(-1)).toBe("goes on");
+});
+
+test("a task fails with the promise it waits for, also with the one it begins with", async () => {
+  const { longWork } = new World();
+  const waiting = (function* (): Task {
+    yield Promise.reject(new RangeError("no"));
+  })();
+  await expect(longWork.finish(waiting)).rejects.toThrow("no");
+  const late = longWork.finish(new World().task("a", 1), Promise.reject(new RangeError("neither")));
+  await expect(late).rejects.toThrow("neither");
+  await longWork.drain();
 });

@@ -1,13 +1,7 @@
 /**
- * Calls from the main thread to a worker: typed by the object that answers there, answered in order.
+ * Calls from the main thread to another one: typed by the object that answers there (worker_service.ts), which takes
+ * them in order.
  */
-import { StorageError } from "./storage.ts";
-
-/** What the first call says. */
-export type Role = {
-  readonly role: "catalog" | "collections";
-  readonly directory: string;
-};
 
 export type Call = { readonly id: number; readonly method: string; readonly args: readonly unknown[] };
 export type Outcome = {
@@ -21,32 +15,38 @@ type MethodsOf<Service> = { [Name in keyof Service]: Service[Name] extends Metho
 
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void };
 
+export type WorkerLinkOptions = {
+  /** What the thread is to people: "A storage thread". */
+  readonly title: string;
+  /** Makes an error of one that was thrown there: on the way between threads they lose their class. */
+  readonly rebuild?: (name: string, message: string) => Error;
+};
+
 export class WorkerLink<Service> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #ended = Promise.withResolvers<void>();
   #lastId = 0;
+  readonly #rebuild: (name: string, message: string) => Error;
   #failure: Error | undefined;
 
-  private constructor(worker: Worker) {
+  constructor(
+    worker: Worker,
+    { title, rebuild = (_name, message) => new Error(message) }: WorkerLinkOptions,
+  ) {
     this.#worker = worker;
+    this.#rebuild = rebuild;
     worker.onmessage = ({ data }: MessageEvent<Outcome>) => this.#settle(data);
-    worker.onerror = (event) => this.#fail(new Error(`A storage thread failed: ${event.message}`));
+    worker.onerror = (event) => this.#fail(new Error(`${title} failed: ${event.message}`));
     worker.addEventListener("close", () => {
-      this.#fail(new Error("A storage thread ended"));
+      this.#fail(new Error(`${title} ended`));
       this.#ended.resolve();
     });
   }
 
-  static async open<Service>(worker: Worker, role: Role): Promise<WorkerLink<Service>> {
-    const link = new WorkerLink<Service>(worker);
-    try {
-      await link.#post("open", [role]);
-    } catch (error) {
-      link.leave();
-      throw error;
-    }
-    return link;
+  /** Whether it can be called no more. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   call<Name extends keyof MethodsOf<Service> & string>(
@@ -57,8 +57,8 @@ export class WorkerLink<Service> {
   }
 
   /**
-   * Lets the thread be, but does not let it keep the process. Ending it would close its databases, and SQLite writes
-   * when it closes: what was found damaged is left as it is until the process ends.
+   * Lets the thread be, but does not let it keep the process. Ending one of the storage would close its databases, and
+   * SQLite writes when it closes: what was found damaged is left as it is until the process ends.
    */
   leave(): void {
     this.#worker.unref();
@@ -83,7 +83,13 @@ export class WorkerLink<Service> {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (error === undefined) waiting?.resolve(value);
-    else waiting?.reject(rebuildError(error));
+    else waiting?.reject(this.#rebuiltFrom(error));
+  }
+
+  #rebuiltFrom({ name, message, stack }: NonNullable<Outcome["error"]>): Error {
+    const error = this.#rebuild(name, message);
+    error.stack = stack;
+    return error;
   }
 
   #fail(failure: Error): void {
@@ -91,11 +97,4 @@ export class WorkerLink<Service> {
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
   }
-}
-
-/** Errors lose their class on the way between threads. */
-function rebuildError({ name, message, stack }: NonNullable<Outcome["error"]>): Error {
-  const error = name === "StorageError" ? new StorageError(message) : new Error(message);
-  error.stack = stack;
-  return error;
 }
