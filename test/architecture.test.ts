@@ -14,8 +14,9 @@ import {
 /** Which folders a folder may import. */
 const DIRECTION: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
-  storage: ["protocol"],
-  engine: ["storage", "protocol"],
+  threads: [],
+  storage: ["threads", "protocol"],
+  engine: ["storage", "threads", "protocol"],
   server: ["engine", "storage", "protocol"],
   client: ["protocol"],
   archive: ["client", "protocol"],

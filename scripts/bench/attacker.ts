@@ -8,7 +8,7 @@
 import { connect, type Socket } from "bun";
 import { textFrame } from "../../src/bench/load_socket.ts";
 import { messageFrame } from "../../src/bench/runner.ts";
-import { LARGE, SCANNED } from "./hostile_data.ts";
+import { DEAR, LARGE, SCANNED } from "./hostile_data.ts";
 
 const [address, key, kind, countText] = process.argv.slice(2) as [string, string, string, string];
 const url = new URL(address);
@@ -151,6 +151,16 @@ const KINDS: Readonly<Record<string, () => Promise<void>>> = {
     repeat(async () => {
       const raw = await open(upgrade("wrong"));
       await Promise.race([raw.next(), raw.closed]);
+      raw.socket.end();
+    });
+  },
+  patterns: async () => {
+    let at = 0;
+    repeat(async () => {
+      const raw = await login();
+      const { col, doc, where } = DEAR[at++ % DEAR.length] as (typeof DEAR)[number];
+      raw.socket.write(messageFrame("qdoc", { col, doc, from: 0, where }));
+      await Promise.race([raw.next(), inputEnded]);
       raw.socket.end();
     });
   },

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { LoadSocket } from "../../src/bench/load_socket.ts";
 import { askServer } from "../../src/bench/runner.ts";
-import { LARGE, LARGE_REPLY_BYTES, SCANNED, SCANNED_RECORDS } from "./hostile_data.ts";
+import { DEAR, dearText, LARGE, LARGE_REPLY_BYTES, SCANNED, SCANNED_RECORDS } from "./hostile_data.ts";
 import { DataDirectory, KEY, MeasuredServer } from "./measured_server.ts";
 import { POLLED, pollDuring } from "./polling.ts";
 import { ownServer, progress, report, type Setup } from "./setup.ts";
@@ -27,6 +27,7 @@ const SITUATIONS: readonly Situation[] = [
   { name: "failed logins, again and again", kind: "failed logins", count: 32 },
   { name: "8 readers of 100 MB that do not read", kind: "slow readers", count: 8 },
   { name: "4 scans of 10M records, over and over", kind: "scan", count: 4 },
+  { name: "4 patterns that take seconds, over and over", kind: "patterns", count: 4 },
 ];
 
 const SECONDS = 8;
@@ -42,6 +43,15 @@ export async function measureHostile(setup: Setup): Promise<void> {
   await load(server, LARGE, { count: setup.isTiny ? 100 : LARGE_REPLY_BYTES / 1000, data: "x".repeat(980) });
   const data = '{"temperature":21.53,"humidity":40.1,"state":"ok"}';
   await load(server, SCANNED, { count: setup.isTiny ? 1_000 : SCANNED_RECORDS, data });
+  for (const { col, doc, count, length } of DEAR) {
+    const records = Array.from({ length: count }, (_, at) => ({
+      ts: at,
+      col,
+      doc,
+      data: dearText(length, at + 1),
+    }));
+    await askServer(socket, "ins", records);
+  }
   const rows = [];
   for (const { name, kind, count } of SITUATIONS) {
     progress(`Hostile clients: ${name}`);

@@ -15,8 +15,6 @@ import {
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
-import { readPattern } from "../protocol/pattern.ts";
-import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
 import type { CheckpointCounts } from "./checkpoint.ts";
 import { Checkpoints } from "./checkpoints.ts";
@@ -37,21 +35,15 @@ import {
 } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
-import { LatestLookup } from "./latest_lookup.ts";
 import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
-import { type NameTools, selectByName } from "./name_selection.ts";
 import { noRecord } from "./page.ts";
-import { PatternCache } from "./pattern_cache.ts";
-import { PatternThread } from "./pattern_thread.ts";
-import { Predicates } from "./predicate.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
-import { type ReadingTools, readHistory, readLatest, readLatestLater, readLatestOf } from "./reading.ts";
+import { Queries } from "./queries.ts";
 import { ReplyText } from "./reply_text.ts";
-import { Selection } from "./selection.ts";
-import { Series } from "./series.ts";
+import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
 import { WriteLimits, type WriteLimitValues } from "./write_limits.ts";
@@ -77,19 +69,14 @@ const UNPACKED_SHARE = 1 / 8;
 const LATEST_TEXT_SHARE = 1 / 16;
 const SLABS_IN_LIMIT = 1024;
 const EMPTY_OBJECT = "{}";
-const EMPTY_ARRAY = "[]";
 
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
   readonly #chunks: ChunkStore;
-  readonly #patterns: PatternCache;
-  readonly #predicates: Predicates;
-  readonly #patternThread = new PatternThread();
-  readonly #nameTools: NameTools;
   readonly #writeLimits: WriteLimits;
   readonly #longWork: LongWork;
   readonly #reply: ReplyText;
-  readonly #readingTools: ReadingTools;
+  readonly #queries: Queries;
   readonly #collections: Collections;
   readonly #memory: MemoryLimit;
   readonly #latestTexts: LatestTexts;
@@ -110,11 +97,8 @@ export class MemoryDatabase implements Database {
   }: MemoryDatabaseOptions = {}) {
     const limits = { ...ADJUSTABLE_LIMITS, ...given };
     this.#storage = storage;
-    this.#patterns = new PatternCache({ lengthMax: limits.patternLengthMax });
-    this.#predicates = new Predicates(this.#patterns);
     this.#writeLimits = new WriteLimits(limits);
     this.#longWork = new LongWork(longWork);
-    this.#nameTools = { longWork: this.#longWork, thread: this.#patternThread };
     this.#chunks = new ChunkStore({
       chunkRecordsMax: CHUNK_RECORDS_MAX,
       chunkTextBytesMax: CHUNK_TEXT_BYTES_MAX,
@@ -140,7 +124,11 @@ export class MemoryDatabase implements Database {
       save: checkpoints && (() => checkpoints.run()),
     });
     this.#reply = new ReplyText({ bytesMax: limits.replyBytesMax });
-    this.#readingTools = { reply: this.#reply, lookup: new LatestLookup(), longWork: this.#longWork };
+    this.#queries = new Queries({
+      reply: this.#reply,
+      longWork: this.#longWork,
+      patternLengthMax: limits.patternLengthMax,
+    });
   }
 
   /**
@@ -232,7 +220,7 @@ export class MemoryDatabase implements Database {
   /** Ends what takes several turns, commits and saves all there is. The storage stays open. */
   async close(): Promise<void> {
     await this.#longWork.drain();
-    await this.#patternThread.close();
+    await this.#queries.close();
     await this.#checkpoints?.close();
   }
 
@@ -282,37 +270,14 @@ export class MemoryDatabase implements Database {
   }
 
   latest(query: Request<"qry">): Answer {
-    const selection = this.#selectionOf(query);
-    const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
-    const question = { at: query.ts, from, selection };
-    const collection = this.#collections.get(query.col);
-    const documents = this.#documentsFor(collection, query.doc);
-    if (collection === undefined || documents === undefined) return EMPTY_OBJECT;
-    const tools = this.#readingTools;
-    let answer: Answer;
-    if (documents instanceof Promise) {
-      answer = documents.then((found) =>
-        readLatestLater({ collection, documents: found, question, kept: undefined }, tools),
-      );
-    } else if (documents instanceof Series && selection === undefined) {
-      answer = readLatestOf(documents, question, tools);
-    } else {
-      const all = documents instanceof Series ? [documents] : documents;
-      const kept = query.doc === "" && selection === undefined ? collection.latestText : undefined;
-      kept?.begin();
-      answer = readLatest({ collection, documents: all, question, kept }, tools);
-    }
+    const answer = this.#queries.latest(this.#collections.get(query.col), query);
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
   }
 
   history(query: Request<"qdoc">): Answer {
-    const selection = this.#selectionOf(query);
-    const collection = this.#collections.get(query.col);
-    const series = collection?.documents.get(query.doc);
-    if (collection === undefined || series === undefined) return EMPTY_ARRAY;
-    return readHistory({ collection, series, range: query, selection }, this.#readingTools);
+    return this.#queries.history(this.#collections.get(query.col), query);
   }
 
   collections(isVisible?: IsVisible): string {
@@ -371,14 +336,8 @@ export class MemoryDatabase implements Database {
     return this.#collections.get(col)?.values.get(key) ?? EMPTY_TEXT;
   }
 
-  valuesMatching({ col, key }: Request<"gvalues">): Answer {
-    const pattern = readPattern(key);
-    const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
-    const values = this.#collections.get(col)?.values;
-    if (values === undefined) return EMPTY_OBJECT;
-    if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
-    const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);
-    return keys instanceof Promise ? keys.then((found) => values.renderOnly(found)) : values.renderOnly(keys);
+  valuesMatching(query: Request<"gvalues">): Answer {
+    return this.#queries.values(this.#collections.get(query.col), query);
   }
 
   values({ col }: Request<"gvals">): string {
@@ -387,23 +346,6 @@ export class MemoryDatabase implements Database {
 
   valueKeys({ col }: Request<"gkeys">): string {
     return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
-  }
-
-  /** The documents that a query names: all, those that match a pattern, or one. Undefined where there is none. */
-  #documentsFor(
-    collection: Collection | undefined,
-    doc: string,
-  ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
-    if (doc === "") return collection?.documents.sorted();
-    const pattern = readPattern(doc);
-    if (pattern === undefined) return collection?.documents.get(doc);
-    const compiled = this.#patterns.get(pattern);
-    return collection?.documentsMatching(doc, compiled, this.#nameTools);
-  }
-
-  #selectionOf(query: { where: string; filter: string }): Selection | undefined {
-    const predicate = this.#predicates.of(query);
-    return predicate && new Selection(predicate, this.#patternThread);
   }
 
   #write(command: Command): Written {
