@@ -164,12 +164,17 @@ export class Journal {
     else if (this.#writing !== undefined) await this.#attempt;
   }
 
-  /** Resolves when all that was written down so far is committed, or was refused. */
+  /**
+   * Resolves when all that was written down so far is committed.
+   *
+   * @throws what the disk says, when it does not take it
+   */
   async drain(): Promise<void> {
     while (this.#isGathering || this.#writing !== undefined) {
       if (this.#failure !== undefined) throw this.#failure;
       this.#handOver();
-      await this.#writing?.catch(() => {});
+      // Not the writing itself: it goes on trying while the disk refuses.
+      await Promise.allSettled([this.#attempt]);
     }
   }
 

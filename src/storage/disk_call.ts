@@ -15,7 +15,9 @@ export const closeFile = (handle: number): Promise<void> => settled((done) => cl
 export const syncData = (handle: number): Promise<void> => settled((done) => fdatasync(handle, done));
 export const renameFile = (from: string, to: string): Promise<void> =>
   settled((done) => rename(from, to, done));
-export const unlinkFile = (path: string): Promise<void> => settled((done) => unlink(path, done));
+/** A file that is gone already is as good. */
+export const unlinkFile = (path: string): Promise<void> =>
+  settled((done) => unlink(path, (error) => done(error?.code === "ENOENT" ? null : error)));
 
 /** With all that is known of the file: what is in a folder, if it is one. */
 export const syncAll = (handle: number): Promise<void> => settled((done) => fsync(handle, done));

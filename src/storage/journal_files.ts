@@ -1,16 +1,14 @@
 /**
  * The journal: groups of write commands, appended to files. Runs on the main thread.
  *
- * A checkpoint begins a new segment, and drops those before it when it has ended; a large one ends by itself. Files
- * that were dropped are written over: that costs half as much as new ones, whose blocks have to be found first. No
- * more are kept than the last checkpoint has dropped.
+ * A checkpoint begins a new segment, and drops those before it when it has ended; a large one ends by itself.
  *
- * A descriptor that could not be synced is never trusted again: the system forgets what it could not write once it has
+ * A file that could not be synced is never trusted again: the system forgets what it could not write once it has
  * said so, and says that all is well the next time. What was not synced is then copied to another file.
  */
-import { constants, rmSync } from "node:fs";
+import { constants } from "node:fs";
 import { join } from "node:path";
-import { renameFile, syncData, unlinkFile } from "./disk_call.ts";
+import { syncData, unlinkFile } from "./disk_call.ts";
 import { fileBytes, sumOfSizes } from "./file_size.ts";
 import { GroupWriter } from "./group_writer.ts";
 import type { JournalExtent } from "./journal_copy.ts";
@@ -25,8 +23,8 @@ import {
   type Segment,
   saltOf,
   segmentPath,
-  sparePath,
 } from "./journal_segment.ts";
+import { JournalSpares } from "./journal_spares.ts";
 import { copySegments } from "./segment_copy.ts";
 import { explainError, explaining } from "./sqlite_error.ts";
 import { type Durability, type JournalGroup, StorageError } from "./storage.ts";
@@ -51,8 +49,7 @@ export class JournalFiles {
   readonly #writer = new GroupWriter();
   /** By their serials. */
   #segments: Segment[];
-  /** What may be written over. */
-  #spares: string[];
+  readonly #spares: JournalSpares;
   readonly #partials: string[];
   #lastSerial: number;
   /** The segment that is written to, the last one; and whether the next group should go to another. */
@@ -80,7 +77,7 @@ export class JournalFiles {
         length: fileBytes(name.path),
         isSynced: false,
       }));
-      this.#spares = [...spares];
+      this.#spares = new JournalSpares(this.#folder, spares);
       this.#partials = [...partials];
       this.#lastSerial = lastSerial;
     } catch (error) {
@@ -100,7 +97,7 @@ export class JournalFiles {
 
   /** What its files take. */
   bytes(): Promise<number> {
-    return sumOfSizes([...this.#segments.map(({ path }) => path), ...this.#spares]);
+    return sumOfSizes([...this.#segments.map(({ path }) => path), ...this.#spares.paths]);
   }
 
   /**
@@ -168,21 +165,19 @@ export class JournalFiles {
    * Numbers go on after it.
    */
   async cut(upTo: number): Promise<void> {
-    await Promise.allSettled([this.#writing, this.#syncing]);
+    // What is under way may use a segment, or begin one from a spare: what is of use is told in a turn without any.
+    while (this.#writing !== undefined || this.#syncing !== undefined) {
+      await Promise.allSettled([this.#writing, this.#syncing]);
+    }
     const isDropped = (segment: Segment, index: number): boolean =>
       (segment !== this.#current || this.#isEnded) &&
       Math.min(boundOf(this.#segments, index), this.#lastGroup) <= upTo;
-    const dropped = this.#segments.filter(isDropped);
-    this.#segments = this.#segments.filter((segment) => !dropped.includes(segment));
-    if (this.#current !== undefined && dropped.includes(this.#current)) this.#current = undefined;
+    const dropped = new Set(this.#segments.filter(isDropped));
+    this.#segments = this.#segments.filter((segment) => !dropped.has(segment));
+    if (this.#current !== undefined && dropped.has(this.#current)) this.#current = undefined;
     this.#lastGroup = Math.max(this.#lastGroup, upTo);
     this.#durableGroup = Math.max(this.#durableGroup, upTo);
-    const unused = this.#spares;
-    this.#spares = [];
-    await explaining(this.#folder.path, async () => {
-      for (const path of unused) await unlinkFile(path);
-      for (const segment of dropped) this.#spares.push(await this.#makeSpare(segment));
-    });
+    await explaining(this.#folder.path, () => this.#spares.replaceBy(dropped));
   }
 
   /** What is written by now. */
@@ -195,7 +190,7 @@ export class JournalFiles {
     await this.#writing?.catch(() => {});
     if (this.#segments.length > 0) await this.sync();
     await this.abandon();
-    for (const path of this.#spares) rmSync(path, { force: true });
+    this.#spares.remove();
   }
 
   /** Lets go of the files without finishing anything, as in a crash. */
@@ -204,7 +199,8 @@ export class JournalFiles {
     clearTimeout(this.#timer);
     await Promise.allSettled([this.#writing, this.#syncing]);
     this.#current = undefined;
-    for (const segment of this.#segments) await this.#closeSegment(segment);
+    for (const segment of this.#segments) await this.#folder.closeSegment(segment);
+    await this.#spares.close();
     await this.#folder.close();
   }
 
@@ -277,28 +273,23 @@ export class JournalFiles {
     for (const path of this.#partials.splice(0)) await unlinkFile(path);
     const serial = this.#lastSerial + 1;
     const path = segmentPath(this.#folder.path, serial, first);
-    const spare = this.#spares.at(-1);
+    const spare = this.#spares.newest;
     const flags = constants.O_RDWR | constants.O_CREAT | (isSynced ? WRITE_SYNCED : 0);
     // It gets its name when it is open: those before it end where it begins, if there is anything in it or not.
     const handle = await this.#folder.openFile(spare ?? path, flags);
     this.#lastSerial = serial;
-    if (spare !== undefined) await this.#take(spare, { path, handle });
+    if (spare !== undefined) {
+      await this.#spares.take(spare, path).catch(async (error) => {
+        await this.#folder.closeFile(handle);
+        throw error;
+      });
+    }
     const segment: Segment = { path, serial, first, handle, length: 0, isSynced };
-    this.#folder.isSynced = false;
+    this.#folder.changed();
     this.#segments.push(segment);
     this.#current = segment;
     this.#isEnded = false;
     return segment;
-  }
-
-  async #take(spare: string, { path, handle }: { path: string; handle: number }): Promise<void> {
-    try {
-      await renameFile(spare, path);
-      this.#spares.pop();
-    } catch (error) {
-      await this.#folder.closeFile(handle);
-      throw error;
-    }
   }
 
   /** After a write through a descriptor that waits for the disk, where there is such a thing. */
@@ -326,13 +317,12 @@ export class JournalFiles {
     const isLast = this.#durableGroup === this.#lastGroup && this.#writing === undefined;
     if (segment === undefined || this.#isEnded || segment.length === 0 || !isLast) return;
     const mark = sealMark(this.#stampFor(segment, this.#lastGroup));
-    this.#follow(() => this.#writer.writeBeside(mark, mark.length, placeIn(segment))).then(
-      () => {
-        segment.length += mark.length;
-      },
+    this.#follow(async () => {
+      await this.#writer.writeBeside(mark, mark.length, placeIn(segment));
+      // Before a group may follow, which would take the mark's place and end in the middle of it.
+      segment.length += mark.length;
       // It is of use, but not needed: the next group takes its place, and fails if the disk fails.
-      () => {},
-    );
+    }).catch(() => {});
   }
 
   async #syncOnce(): Promise<void> {
@@ -352,7 +342,7 @@ export class JournalFiles {
         segment.isSynced = false;
         throw error;
       }
-      if (segment !== this.#current && this.#writing === undefined) await this.#closeSegment(segment);
+      if (segment !== this.#current && this.#writing === undefined) await this.#folder.closeSegment(segment);
     }
     await this.#trusting(this.#folder.sync());
     this.#durableGroup = Math.max(this.#durableGroup, upTo);
@@ -374,27 +364,14 @@ export class JournalFiles {
     const copy = { folder: this.#folder.path, serial, first: this.#durableGroup + 1, upTo };
     const copied = await copySegments(this.#segments, copy);
     for (const segment of this.#segments) {
-      await this.#closeSegment(segment);
+      await this.#folder.closeSegment(segment);
       segment.isSynced = true;
     }
     this.#segments.push({ ...copied, handle: undefined, isSynced: true });
     this.#current = undefined;
-    this.#folder.isSynced = false;
+    this.#folder.changed();
     await this.#folder.sync();
     this.#durableGroup = upTo;
     this.#syncFailure = undefined;
-  }
-
-  async #closeSegment(segment: Segment): Promise<void> {
-    const { handle } = segment;
-    segment.handle = undefined;
-    if (handle !== undefined) await this.#folder.closeFile(handle);
-  }
-
-  async #makeSpare(segment: Segment): Promise<string> {
-    await this.#closeSegment(segment);
-    const path = sparePath(this.#folder.path, segment.serial);
-    await renameFile(segment.path, path);
-    return path;
   }
 }

@@ -7,6 +7,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { closeFile, openFile, syncAll, syncFolder } from "./disk_call.ts";
+import type { Segment } from "./journal_segment.ts";
 
 const OUT_OF_FILES = new Set(["EMFILE", "ENFILE"]);
 
@@ -15,14 +16,21 @@ export const isOutOfFiles = (error: unknown): boolean =>
 
 export class JournalFolder {
   readonly path: string;
-  /** Whether the disk knows of all the files in it. */
-  isSynced: boolean;
+  /** How often files were added or renamed, and how many of these the disk knows of. */
+  #changes = 0;
+  #synced = -1;
   #handle: number | undefined;
   #reserve: number | undefined;
 
+  /** `isSynced`: whether the disk knows of all the files that are in it. */
   constructor(path: string, { isSynced }: { readonly isSynced: boolean }) {
     this.path = path;
-    this.isSynced = isSynced;
+    if (isSynced) this.#synced = this.#changes;
+  }
+
+  /** Call when a file was added or renamed. */
+  changed(): void {
+    this.#changes++;
   }
 
   /** Makes it, if need be, and takes the descriptors. */
@@ -55,12 +63,20 @@ export class JournalFolder {
     this.#reserve = openSync(this.path, "r");
   }
 
-  /** Waits until the disk knows of all the files in it. */
+  async closeSegment(segment: Segment): Promise<void> {
+    const { handle } = segment;
+    segment.handle = undefined;
+    if (handle !== undefined) await this.closeFile(handle);
+  }
+
+  /** Waits until the disk knows of all the files that are in it now. */
   async sync(): Promise<void> {
-    if (this.isSynced) return;
+    const changes = this.#changes;
+    if (this.#synced >= changes) return;
     await this.prepare();
     await syncAll(this.#handle as number);
-    this.isSynced = true;
+    // What was added meanwhile may have come too late for this one.
+    this.#synced = Math.max(this.#synced, changes);
   }
 
   async close(): Promise<void> {

@@ -233,7 +233,10 @@ export class SqliteStorage implements Storage {
   async #unlist(name: string): Promise<void> {
     this.#chunks.forget(name);
     this.#unlisted.delete(name);
-    if (this.#listed.delete(name)) await this.#links.catalog.call("removeCollection", name);
+    if (!this.#listed.has(name)) return;
+    // Known as listed until it is not: the disk may refuse it, and a listed file that is gone keeps the server from starting.
+    await this.#links.catalog.call("removeCollection", name);
+    this.#listed.delete(name);
   }
 
   /** What is wrong with the files by themselves: one list a file, the catalog's first. Before anything is written. */

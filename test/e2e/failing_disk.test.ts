@@ -1,5 +1,5 @@
 /**
- * Disks that fail for real under a running server: full, read-only, files gone or not to be written to. Writes are
+ * Disks that fail for real under a running server: full, beyond a quota, read-only, files gone or not to be written to. Writes are
  * refused or go on, reads go on, `/readyz` says why, and when the disk is mended all goes on without a restart; what was
  * answered is there after a kill.
  */
@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { ServerProcess } from "../support/server_process.ts";
-import { SmallDisk, setImmutable, whyNoSmallDisk } from "../support/small_disk.ts";
+import { QuotaDisk, SmallDisk, setImmutable, whyNoQuotaDisk, whyNoSmallDisk } from "../support/small_disk.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import type { TestClient } from "../support/test_client.ts";
 
@@ -85,6 +85,7 @@ type Case = {
   readonly what: string;
   readonly durability?: string;
   readonly flushSeconds?: string;
+  readonly hasQuota?: true;
   /** Where the small disk is, from the data directory on. */
   readonly disk: string;
   readonly damage: (broken: Broken) => void | Promise<void>;
@@ -157,17 +158,49 @@ const CASES: readonly Case[] = [
   },
 ];
 
+const QUOTA_CASES: readonly Case[] = [
+  ...["always", "everysec"].map(
+    (durability): Case => ({
+      what: `a quota that is used up, with durability ${durability}`,
+      durability,
+      flushSeconds: "1000",
+      hasQuota: true,
+      disk: ".",
+      damage: ({ disk }) => disk.fill(200 * KIB),
+      mend: ({ disk }) => disk.empty(),
+      fails: "writes",
+      reason: /journal.*\.log: the disk's quota is used up/,
+    }),
+  ),
+  {
+    what: "a quota that is used up for checkpoints",
+    hasQuota: true,
+    disk: "collections",
+    damage: ({ disk }) => disk.fill(0),
+    mend: ({ disk }) => disk.empty(),
+    fails: "checkpoints",
+    reason: /c\.db: it (cannot be written to|cannot be opened)/,
+  },
+];
+
 using probe = new TemporaryFolder();
 const whyNot = whyNoSmallDisk(probe.path);
 if (whyNot !== undefined) console.warn(`Failing disks are not tested: ${whyNot}`);
+const whyNoQuota = whyNot ?? whyNoQuotaDisk(probe.path);
+if (whyNoQuota !== undefined) console.warn(`Quotas are not tested: ${whyNoQuota}`);
 
-test.skipIf(whyNot !== undefined).each(CASES.map((each) => [each.what, each] as const))(
+const TESTED = [...(whyNot === undefined ? CASES : []), ...(whyNoQuota === undefined ? QUOTA_CASES : [])];
+
+test.skipIf(TESTED.length === 0).each(TESTED.map((each) => [each.what, each] as const))(
   "%s: reads go on, nothing that was answered is lost, and it goes on by itself",
-  async (_, { durability = "everysec", flushSeconds = "0.05", disk: place, damage, mend, fails, reason }) => {
+  async (
+    _,
+    { durability = "everysec", flushSeconds = "0.05", hasQuota, disk: place, damage, mend, fails, reason },
+  ) => {
     using folder = new TemporaryFolder();
     const data = folder.join("data");
     mkdirSync(data);
-    using disk = new SmallDisk(join(data, place), 8);
+    using disk = new (hasQuota ? QuotaDisk : SmallDisk)(join(data, place));
     const broken = { data, disk };
     const args = ["--data", data, "--durability", durability, "--flush-interval", flushSeconds];
     let writer: Writer;

@@ -1,18 +1,23 @@
 /**
  * The journal's files: what is read back after a kill, a power cut, damage, and a disk that fails.
  */
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  rmdirSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { GroupWriter } from "../../src/storage/group_writer.ts";
 import { JournalFiles, type JournalFilesOptions } from "../../src/storage/journal_files.ts";
+import { JournalFolder } from "../../src/storage/journal_folder.ts";
 import { type Durability, GROUP_HEAD_BYTES, StorageError } from "../../src/storage/storage.ts";
 import { onLinux, replaceDescriptor } from "../support/descriptor.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -65,6 +70,10 @@ class JournalWorld implements AsyncDisposable {
     return existsSync(folder) ? readdirSync(folder).sort() : [];
   }
 
+  get bytes(): number {
+    return this.names.reduce((sum, name) => sum + bytesOf(join(this.directory, "journal", name)), 0);
+  }
+
   path(index = 0): string {
     return join(this.directory, "journal", this.names[index] as string);
   }
@@ -73,6 +82,12 @@ class JournalWorld implements AsyncDisposable {
     await this.files.abandon();
     this.#folder[Symbol.dispose]();
   }
+}
+
+/** What a file holds; a folder holds nothing. */
+function bytesOf(path: string): number {
+  const stat = statSync(path);
+  return stat.isFile() ? stat.size : 0;
 }
 
 const textOf = (number: number): string => `${number} ${"x".repeat(5 + (number % 7) * 9)}`;
@@ -259,6 +274,114 @@ test("no more files are kept than the last checkpoint has dropped, and none at a
   expect(await world.files.bytes()).toBeGreaterThan(0);
   await world.files.close();
   expect(world.names).toEqual([]);
+});
+
+test("a cut that the disk refuses forgets no file, and is finished by the next one", async () => {
+  await using world = await JournalWorld.open();
+  for (const number of [1, 2, 3]) {
+    await world.write(number);
+    world.files.beginSegment();
+  }
+  await world.write(4);
+  // No file can take the name of a folder.
+  const obstacle = join(world.directory, "journal", "0000000002.spare");
+  mkdirSync(obstacle);
+  await expect(world.files.cut(3)).rejects.toThrow(StorageError);
+  const logs = (): string[] => world.names.filter((name) => name.endsWith(".log"));
+  expect(logs()).toHaveLength(3);
+  expect(await world.files.bytes()).toBe(world.bytes);
+  rmdirSync(obstacle);
+  await world.files.cut(3);
+  expect(logs()).toEqual(["0000000004-0000000000000004.log"]);
+  expect(await world.files.bytes()).toBe(world.bytes);
+  expect(await world.open(3)).toEqual(textsOf(4, 4));
+});
+
+test("a cut waits for a segment that is being begun from a spare", async () => {
+  await using world = await JournalWorld.open();
+  await world.write(1);
+  world.files.beginSegment();
+  await world.write(2);
+  await world.files.sync();
+  await world.files.cut(1);
+  await world.write(3);
+  world.files.beginSegment();
+  const [syncing, opening] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { sync, openFile } = JournalFolder.prototype;
+  const spies = [
+    spyOn(JournalFolder.prototype, "sync").mockImplementation(async function (this: JournalFolder) {
+      await syncing.promise;
+      return sync.call(this);
+    }),
+    spyOn(JournalFolder.prototype, "openFile").mockImplementation(async function (
+      this: JournalFolder,
+      path,
+      flags,
+    ) {
+      const handle = await openFile.call(this, path, flags);
+      if (path.endsWith(".spare")) await opening.promise;
+      return handle;
+    }),
+  ];
+  try {
+    const synced = world.files.sync();
+    const cut = world.files.cut(3);
+    const written = world.write(4);
+    syncing.resolve();
+    await synced;
+    await Bun.sleep(10);
+    expect(spies[1]).toHaveBeenCalled();
+    opening.resolve();
+    await Promise.all([written, cut]);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  expect(world.names.filter((name) => name.endsWith(".log"))).toEqual(["0000000003-0000000000000004.log"]);
+  expect(await world.open(3)).toEqual(textsOf(4, 4));
+});
+
+test("a group that comes as a mark ends goes behind it, at whatever moment it comes", async () => {
+  const { writeBeside } = GroupWriter.prototype;
+  for (let turns = 0; turns < 12; turns++) {
+    await using world = await JournalWorld.open("everysec", 1);
+    await world.write(1);
+    const written = Promise.withResolvers<void>();
+    const spy = spyOn(GroupWriter.prototype, "writeBeside").mockImplementation(async function (
+      this: GroupWriter,
+      bytes,
+      length,
+      place,
+    ) {
+      await writeBeside.call(this, bytes, length, place);
+      spy.mockRestore();
+      void (async () => {
+        for (let turn = 0; turn < turns; turn++) await null;
+        await world.write(2, 3);
+      })().then(written.resolve, written.reject);
+    });
+    await written.promise;
+    expect(await world.open()).toEqual(textsOf(1, 3));
+  }
+});
+
+onLinux("a folder that changes while it is being synced is synced again", async () => {
+  using temporary = new TemporaryFolder();
+  const path = join(realpathSync(temporary.path), "journal");
+  for (const isChanged of [false, true]) {
+    const folder = new JournalFolder(path, { isSynced: false });
+    await folder.prepare();
+    const syncing = folder.sync();
+    if (isChanged) folder.changed();
+    await syncing;
+    // Which cannot be synced: whether the disk is asked is told by that.
+    replaceDescriptor(path, "/dev/null");
+    const again = await folder.sync().then(
+      () => "trusted",
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+    expect(again).toBe(isChanged ? "EINVAL" : "trusted");
+    await folder.close();
+  }
 });
 
 test("while a sync is under way, groups go beside it, and none overtakes another", async () => {

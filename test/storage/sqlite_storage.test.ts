@@ -2,7 +2,7 @@
  * The database on disk: what is there after a restart, a crash, and a crash in the middle of a checkpoint.
  */
 import { Database } from "bun:sqlite";
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -10,7 +10,8 @@ import type { Written } from "../../src/engine/database.ts";
 import { checksumOf } from "../../src/storage/checksum.ts";
 import { JournalFiles } from "../../src/storage/journal_files.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
-import type { Storage } from "../../src/storage/storage.ts";
+import { type Storage, StorageError } from "../../src/storage/storage.ts";
+import { WorkerLink } from "../../src/threads/worker_link.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
 import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
@@ -202,6 +203,36 @@ test("the threads' own steps survive a crash: between the file and its place in 
     await world.open();
     compareWhole(world.database, model);
   }
+});
+
+test("a collection whose place in the list the disk does not take back is there until it does", async () => {
+  await using world = await World.open();
+  const model = new ModelDatabase();
+  await runCommands(world, model, [
+    { type: "sval", request: { col: "a", key: "k", value: "1" } },
+    { type: "sval", request: { col: "b", key: "k", value: "2" } },
+  ]);
+  await world.database.checkpoint();
+  await runCommands(world, model, [{ type: "dcol", request: { col: "a" } }]);
+  const { call } = WorkerLink.prototype;
+  const spy = spyOn(WorkerLink.prototype, "call").mockImplementation(function (
+    this: WorkerLink<unknown>,
+    ...[method, ...args]
+  ) {
+    if (method === "removeCollection") return Promise.reject(new StorageError("the disk is full"));
+    return call.call(this, method, ...args);
+  } as typeof call);
+  try {
+    expect(await outcomeOf(world.database.checkpoint())).toBe("the disk is full");
+  } finally {
+    spy.mockRestore();
+  }
+  expect(readdirSync(join(world.directory, "collections")).sort()).toEqual(["a.db", "b.db"]);
+  await world.database.checkpoint();
+  expect(readdirSync(join(world.directory, "collections"))).toEqual(["b.db"]);
+  await world.close();
+  await world.open();
+  compareWhole(world.database, model);
 });
 
 const postMessage = Worker.prototype.postMessage;
