@@ -5,18 +5,16 @@
  *     key_values  (collection, key, value)
  *     api_keys    (api_key, scope, deletable)
  *
- * The file is only read, as of one moment. First all of it is checked and counted, then it is sent. A table that is not
+ * First all of it is checked and counted, then it is sent. A table that is not
  * there holds nothing, as long as one of the first two is.
  */
-import { constants, Database } from "bun:sqlite";
-import { existsSync, statSync } from "node:fs";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import type { Database } from "bun:sqlite";
 import type { CallOptions, Scope, Timestamp } from "../client/types.ts";
 import { readScope } from "../protocol/scope.ts";
 import { ArchiveError } from "./archive_error.ts";
 import type { ImportClient, ImportProgress } from "./importing.ts";
 import { InputCheck } from "./input_check.ts";
+import { OlderFile } from "./older_file.ts";
 import { BadInput, checkName, checkSize, checkTime, show } from "./record_line.ts";
 import { SendWindow } from "./send_window.ts";
 
@@ -62,23 +60,21 @@ type Counts = { readonly documents: Set<string>; records: number; keyValues: num
 const TABLES = { records: ["collection", "doc", "ts", "data"], key_values: ["collection", "key", "value"] };
 const RECORDS = "SELECT collection, doc, ts, data FROM records ORDER BY collection, doc";
 const ROWS_A_TURN = 10_000;
-const READ_ONLY = constants.SQLITE_OPEN_READONLY;
 
 /** @throws ArchiveError when it is no such file, or something in it is wrong; FluxionError */
 export async function importOlderDatabase(
   client: ImportClient,
   options: OlderImportOptions,
 ): Promise<{ summary: OlderImportSummary; notes: readonly string[] }> {
-  const database = openReadOnly(options.file);
-  try {
-    return await new OlderImport(client, database, options).run();
-  } finally {
-    database.close();
-  }
+  using older = OlderFile.open(options.file);
+  const problem = problemOfTables(older.database);
+  if (problem !== undefined) throw new ArchiveError(`${options.file} is no fluxion.db: ${problem}`);
+  return await new OlderImport(client, older, options).run();
 }
 
 class OlderImport {
   readonly #client: ImportClient;
+  readonly #older: OlderFile;
   readonly #database: Database;
   readonly #options: OlderImportOptions;
   readonly #call: CallOptions;
@@ -87,21 +83,24 @@ class OlderImport {
   #total = 0;
   #repeated = 0;
 
-  constructor(client: ImportClient, database: Database, options: OlderImportOptions) {
+  constructor(client: ImportClient, older: OlderFile, options: OlderImportOptions) {
     this.#client = client;
-    this.#database = database;
+    this.#older = older;
+    this.#database = older.database;
     this.#options = options;
     this.#call = options.signal === undefined ? {} : { signal: options.signal };
   }
 
   async run(): Promise<{ summary: OlderImportSummary; notes: readonly string[] }> {
     const { file, skipBad = false, dryRun = false } = this.#options;
-    // A server that still writes to it does not change what is read.
-    this.#database.run("BEGIN");
     this.#total = this.#countRows("records");
     const keys = await this.#checkAll();
+    this.#older.ensureUnchanged();
     if (!skipBad) this.#check.refuse();
-    if (!dryRun) await this.#sendAll(keys);
+    if (!dryRun) {
+      await this.#sendAll(keys);
+      this.#older.ensureUnchanged();
+    }
     const summary: OlderImportSummary = {
       inputFile: file,
       collections: [...this.#counts]
@@ -258,30 +257,6 @@ function checkText(value: unknown, field: string): string {
   if (typeof value === "string") return value;
   const kind = value === null ? "nothing" : value instanceof Uint8Array ? "bytes" : String(value);
   throw new BadInput(`${field}: expected a text, got ${kind}`);
-}
-
-/** Without changing a byte of it, or of what is beside it, unless a server that was killed has left its WAL. */
-function openReadOnly(file: string): Database {
-  if (!existsSync(file)) throw new ArchiveError(`There is no file ${file}`);
-  const wal = statSync(`${file}-wal`, { throwIfNoEntry: false });
-  const address = pathToFileURL(resolve(file)).href;
-  const isAtRest = wal === undefined || wal.size === 0;
-  try {
-    const database = isAtRest
-      ? new Database(`${address}?immutable=1`, READ_ONLY | constants.SQLITE_OPEN_URI)
-      : new Database(file, READ_ONLY);
-    return checkTables(database, file);
-  } catch (cause) {
-    if (cause instanceof ArchiveError) throw cause;
-    throw new ArchiveError(`${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function checkTables(database: Database, file: string): Database {
-  const problem = problemOfTables(database);
-  if (problem === undefined) return database;
-  database.close();
-  throw new ArchiveError(`${file} is no fluxion.db: ${problem}`);
 }
 
 function problemOfTables(database: Database): string | undefined {

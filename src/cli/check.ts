@@ -15,7 +15,6 @@ import { addCommand } from "./command_names.ts";
 import { writeNote } from "./output.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import { writeResult } from "./result.ts";
-import { machineMemoryLimit } from "./serve_options.ts";
 import { escapeControls } from "./table.ts";
 
 const HELP = `
@@ -28,8 +27,6 @@ Example:
   fluxiondb check ./data
 `;
 
-/** A tool does not need all of the machine; what does not fit is read again. */
-const MEMORY_BYTES_MAX = 512 * 1024 * 1024;
 /** Between two looks at the clock and at Ctrl-C. */
 const CHUNKS_A_TURN = 200;
 const PROBLEMS_SHOWN_MAX = 20;
@@ -74,8 +71,8 @@ export async function readAll(directory: string, signal: AbortSignal): Promise<R
   const problems: string[] = [];
   try {
     await checkFiles(storage, problems, signal);
-    const memoryBytesMax = Math.min(machineMemoryLimit(), MEMORY_BYTES_MAX);
-    const database = new MemoryDatabase({ storage, memoryBytesMax });
+    // Without a limit to its memory: what is on the disk stays there, and what the journal has would be saved to make room.
+    const database = new MemoryDatabase({ storage });
     await database.load();
     const verified = await verify(database, (problem) => problems.push(problem), signal);
     return { directory, ...verified, problems };

@@ -28,8 +28,15 @@ export class LiveBackup {
     if (this.#isUnderWay) return "busy";
     this.#isUnderWay = true;
     const end = async (snapshot?: Snapshot): Promise<void> => {
-      await snapshot?.remove();
-      this.#isUnderWay = false;
+      try {
+        await snapshot?.remove();
+      } catch (error) {
+        // What was sent is whole all the same.
+        const fields = { folder: snapshot?.folder ?? null, error: describeError(error) };
+        this.#log.error("A backup's copy was not removed, and takes room until the next start", fields);
+      } finally {
+        this.#isUnderWay = false;
+      }
     };
     let snapshot: Snapshot | undefined;
     try {

@@ -46,25 +46,48 @@ export type SaveOptions = {
   readonly journalSynced: () => Promise<void>;
 };
 
+/** When so many collections in a row cannot be saved, it is the disk, and the others are not tried. */
+const FAILURES_MAX = 10;
+
 /**
- * Saves all that has changed, and removes what was deleted.
+ * Saves all that has changed, and removes what was deleted: what can be, when something cannot.
  *
- * @throws what the storage throws; what was not saved is then to be saved by the next checkpoint.
+ * @throws what the storage throws first; what was not saved is then to be saved by the next checkpoint.
  */
 export async function saveCollections(
   collections: Collections,
   options: SaveOptions,
 ): Promise<CheckpointCounts> {
   const saved = { collections: 0, chunks: 0 };
-  await dropFiles(collections, options);
+  const failures = new Failures();
+  await failures.note(() => dropFiles(collections, options));
   for (const collection of [...collections.sorted()]) {
+    if (failures.inARow >= FAILURES_MAX) break;
     if (collection.isGone || collection.changes?.isEmpty) continue;
-    saved.chunks += await saveCollection(collection, collections, options);
-    saved.collections++;
+    await failures.note(async () => {
+      saved.chunks += await saveCollection(collection, collections, options);
+      saved.collections++;
+    });
   }
   // What was deleted meanwhile was not saved, and its file is older than what the journal is cut to.
-  await dropFiles(collections, options);
+  await failures.note(() => dropFiles(collections, options));
+  if (failures.first !== undefined) throw failures.first;
   return saved;
+}
+
+class Failures {
+  first: unknown;
+  inARow = 0;
+
+  async note(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.inARow = 0;
+    } catch (error) {
+      this.first ??= error;
+      this.inARow++;
+    }
+  }
 }
 
 async function dropFiles({ dropped }: Collections, { storage, journalSynced }: SaveOptions): Promise<void> {

@@ -95,7 +95,7 @@ export class Catalog {
       }
       return {
         apiKeys: this.#apiKeys(),
-        collections: names.map(({ name }) => JSON.parse(`"${name}"`) as string),
+        collections: names.map(({ name }) => this.#unescapeName(name)),
         lastGroup: Math.max(meta.last_group, last.number ?? 0),
         isOldFormat: formatOf(this.#database) < FORMAT_VERSION,
       };
@@ -210,7 +210,11 @@ export class Catalog {
   }
 
   close(): void {
-    this.#explaining(() => this.#giveBackSpace());
+    try {
+      this.#giveBackSpace();
+    } catch {
+      // It takes room for a while, which there may not be; the file stays as large as it is, and as good.
+    }
     this.#database.close();
   }
 
@@ -220,6 +224,14 @@ export class Catalog {
       freelist_count: number;
     };
     if (freelist_count >= FREE_PAGES_KEPT) this.#database.run("VACUUM");
+  }
+
+  #unescapeName(name: string): string {
+    try {
+      return unescapeText(name);
+    } catch {
+      throw damagedFile(this.#file, `it lists a collection whose name cannot be read: ${name}`);
+    }
   }
 
   #meta(): MetaRow {
@@ -332,3 +344,6 @@ export function describeKey({ digest, scope, limits }: StoredApiKey): string {
 }
 
 const escapeText = (text: string): string => JSON.stringify(text).slice(1, -1);
+
+/** @internal @throws SyntaxError */
+export const unescapeText = (text: string): string => JSON.parse(`"${text}"`) as string;

@@ -1,7 +1,7 @@
 /**
  * What is whole in a damaged catalog, and what is not, in words.
  */
-import { APPLICATION_ID, describeKey, FORMAT_VERSION, newerFormat } from "./catalog.ts";
+import { APPLICATION_ID, describeKey, FORMAT_VERSION, newerFormat, unescapeText } from "./catalog.ts";
 import { checksumOf } from "./checksum.ts";
 import { ForgivingReader, isUnread, passes } from "./forgiving_reader.ts";
 import type { StoredApiKey } from "./storage.ts";
@@ -47,7 +47,15 @@ function checkFormat(reader: ForgivingReader, file: string): void {
 function readCollections(reader: ForgivingReader, leftOut: string[]): string[] {
   const { rows, problem } = reader.rows<{ name: string }>("collections", "name");
   if (problem !== undefined) leftOut.push(`collections whose names cannot be read: ${problem}`);
-  return rows.map(({ name }) => JSON.parse(`"${name}"`) as string);
+  const names: string[] = [];
+  for (const { name } of rows) {
+    try {
+      names.push(unescapeText(name));
+    } catch {
+      leftOut.push(`a collection whose name cannot be read: ${name}`);
+    }
+  }
+  return names;
 }
 
 function readApiKeys(reader: ForgivingReader, leftOut: string[]): StoredApiKey[] {

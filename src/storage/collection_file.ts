@@ -16,14 +16,14 @@
  * counts in `meta` are what a start adds up to, so that a missing row is noticed as well as a wrong one.
  *
  * A checkpoint is one transaction. WAL keeps readers and the old state undisturbed until it commits; `synchronous` is
- * more than FULL, because the journal is cut on the strength of it. Pages of 8 KiB hold five packed chunks of 256 sensor
- * readings with little waste, and still make a small collection a small file. A file is open only while it is read
- * or written, so thousands of collections are not thousands of open files.
+ * more than FULL, because the journal is cut on the strength of it. A file is open only while it is read or written,
+ * so thousands of collections are not thousands of open files.
  */
 import { constants, Database } from "bun:sqlite";
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { checksumOf, checksumOfNumbers } from "./checksum.ts";
+import { checkFormat, makeTables, setPageSize } from "./collection_schema.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import {
@@ -42,14 +42,9 @@ import {
   type ChunkRows,
   type CollectionCounts,
   type DocumentRow,
-  NewerFormatError,
-  StorageError,
   type ValueRow,
 } from "./storage.ts";
 
-const APPLICATION_ID = 0x466c7543;
-const FORMAT_VERSION = 2;
-const PAGE_BYTES = 8192;
 const ZSTD_LEVEL = 1;
 const READ_ONLY = constants.SQLITE_OPEN_READONLY;
 /** How long the two that have a file open wait for each other: a reader holds it for microseconds. */
@@ -60,22 +55,6 @@ const LOW_HALF = 0xffff_ffff;
 /** What the checksum of a chunk's row covers: its columns, and the checksum of its body. */
 const BODY_CHECKSUM = CHUNK_BODY_BYTES + 1;
 const INDEX_COLUMNS = BODY_CHECKSUM + 1;
-
-const SCHEMA = `
-  CREATE TABLE meta (
-    id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL, journal_position INTEGER NOT NULL,
-    documents INTEGER NOT NULL, chunks INTEGER NOT NULL, records INTEGER NOT NULL, key_values INTEGER NOT NULL,
-    checksum INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE documents (id INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
-  CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, count INTEGER NOT NULL, first_ts INTEGER NOT NULL,
-    last_ts INTEGER NOT NULL, bytes INTEGER NOT NULL, body_checksum INTEGER NOT NULL, checksum INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
-  CREATE TABLE growing (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
-  CREATE TABLE key_values (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-`;
 
 export type CollectionState = { readonly journalPosition: number; readonly counts: CollectionCounts };
 
@@ -112,22 +91,21 @@ export class CollectionFile {
    * disk is waited for once, at the end.
    */
   static create(file: string): CollectionFile {
-    return openFile(file, () => {
-      const database = new Database(file, { create: true, readwrite: true });
-      database.run(`PRAGMA page_size = ${PAGE_BYTES}`);
+    const connect = (): Database => new Database(file, { create: true, readwrite: true });
+    return openFile(file, connect, (database) => {
+      setPageSize(database);
       database.run("PRAGMA journal_mode = OFF");
       database.run("PRAGMA synchronous = OFF");
       database.run("BEGIN IMMEDIATE");
-      database.run(SCHEMA);
-      database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-      database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+      makeTables(database);
       return new CollectionFile(file, database, { isNew: true });
     });
   }
 
   /** @throws StorageError when the file is missing, damaged or of another format */
   static open(file: string): CollectionFile {
-    return openFile(file, () => checked(file, new Database(file, { create: false, readwrite: true })));
+    const connect = (): Database => new Database(file, { create: false, readwrite: true });
+    return openFile(file, connect, (database) => checked(file, database));
   }
 
   /**
@@ -140,7 +118,8 @@ export class CollectionFile {
   static openAtRest(file: string): CollectionFile {
     if (fileBytes(`${file}-wal`) > 0 || fileBytes(`${file}-journal`) > 0) return CollectionFile.open(file);
     const address = `${pathToFileURL(file).href}?immutable=1`;
-    return openFile(file, () => checked(file, new Database(address, READ_ONLY | constants.SQLITE_OPEN_URI)));
+    const connect = (): Database => new Database(address, READ_ONLY | constants.SQLITE_OPEN_URI);
+    return openFile(file, connect, (database) => checked(file, database));
   }
 
   /**
@@ -149,8 +128,8 @@ export class CollectionFile {
    * @throws StorageError when the file is missing, damaged or of another format
    */
   static openBesideWriter(file: string): CollectionFile {
-    return openFile(file, () => {
-      const database = new Database(file, READ_ONLY);
+    const connect = (): Database => new Database(file, READ_ONLY);
+    return openFile(file, connect, (database) => {
       database.run(`PRAGMA cache_size = -${READER_CACHE_KIB}`);
       return checked(file, database);
     });
@@ -367,29 +346,25 @@ export class CollectionFile {
   }
 }
 
-function openFile(file: string, open: () => CollectionFile): CollectionFile {
+function openFile(
+  file: string,
+  connect: () => Database,
+  open: (database: Database) => CollectionFile,
+): CollectionFile {
+  let database: Database | undefined;
   try {
-    return open();
+    database = connect();
+    return open(database);
   } catch (error) {
+    // Or each attempt would keep a descriptor.
+    database?.close();
     throw explainError(error, file);
   }
 }
 
 function checked(file: string, database: Database): CollectionFile {
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
-  const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
-  if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
-  if (user_version > FORMAT_VERSION) {
-    throw new NewerFormatError(
-      `${file} has format ${user_version}, newer than this server's. Use the newer server`,
-    );
-  }
-  if (user_version < FORMAT_VERSION) {
-    throw new StorageError(
-      `${file} has format ${user_version}, from before the first release. Start with an empty directory`,
-    );
-  }
+  checkFormat(database, file);
   return new CollectionFile(file, database, { isNew: false });
 }
 

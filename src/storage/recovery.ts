@@ -131,13 +131,34 @@ class DirectoryRecovery {
     const names = new Set(catalog.collections);
     let newest = 0;
     const folder = join(this.#directory, COLLECTIONS_FOLDER);
-    const isWhole = catalog.isListWhole && catalog.cutGroup !== undefined;
-    for (const file of !isWhole && existsSync(folder) ? readdirSync(folder) : []) {
+    const pathOf = (name: string): string => collectionPath(this.#directory, name);
+    const listed = new Set(catalog.collections.map(pathOf));
+    // One that is missing may be there by another name, if it is the list that is wrong.
+    const isTrusted =
+      catalog.isListWhole && catalog.cutGroup !== undefined && [...listed].every((path) => existsSync(path));
+    for (const file of !isTrusted && existsSync(folder) ? readdirSync(folder) : []) {
+      const path = join(folder, file);
       if (!file.endsWith(".db")) continue;
-      const meta = this.#metaOf(join(folder, file));
-      if (meta === undefined || collectionPath(this.#directory, meta.name) !== join(folder, file)) continue;
-      names.add(meta.name);
-      newest = Math.max(newest, meta.journalPosition);
+      const meta = this.#metaOf(path);
+      const isKnown = meta !== undefined && pathOf(meta.name) === path;
+      if (isKnown) newest = Math.max(newest, meta.journalPosition);
+      if (listed.has(path)) continue;
+      const place = relative(this.#directory, path);
+      if (isKnown) {
+        names.add(meta.name);
+        // Of a catalog that says nothing, that is clear.
+        if (catalog.isListWhole) {
+          mkdirSync(this.#keptIn, { recursive: true, mode: 0o700 });
+          this.#leftOut.push(
+            `${place} (collection ${JSON.stringify(meta.name)}): nothing, but it is not listed`,
+          );
+        }
+      } else {
+        // A collection of that name would be written over it.
+        this.#keep(path);
+        removeFiles(path);
+        this.#leftOut.push(`${place}: all of it: it is not listed, and does not say what it holds`);
+      }
     }
     // Without a journal, numbers have to go on behind what collections have seen.
     const cutGroup = catalog.cutGroup ?? startOfJournal(join(this.#directory, JOURNAL_FOLDER)) ?? newest;

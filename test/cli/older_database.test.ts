@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { OlderFile } from "../../src/archive/older_file.ts";
 import { runProgram } from "../support/program.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -75,6 +76,48 @@ test("so is one whose server was killed, into a data directory", async () => {
     keyValues: 2,
     problems: [],
   });
+});
+
+test("what a server that was killed had begun and not finished is left out", async () => {
+  await using world = await CommandWorld.open();
+  const file = world.folder.join("fluxion.db");
+  makeOlder(file, GOOD);
+  // A small cache: changes are written to the file before the end, and the way back is in the journal beside it.
+  const script = `
+    import { Database } from "bun:sqlite";
+    const database = new Database(${JSON.stringify(file)});
+    database.run("PRAGMA journal_mode = DELETE");
+    database.run("PRAGMA cache_size = 2");
+    database.run("BEGIN");
+    for (let ts = 0; ts < 2000; ts++) database.run("INSERT INTO records VALUES ('c', 'half', ?, ?)", [ts, "x".repeat(99)]);
+    process.kill(process.pid, "SIGKILL");`;
+  expect(Bun.spawnSync([process.execPath, "-e", script]).signalCode).toBe("SIGKILL");
+  const before = [file, `${file}-journal`].map((path) => readFileSync(path));
+  expect(before[1]?.length).toBeGreaterThan(0);
+  const summary = await world.output(["import", "--from-fluxiondb", file]);
+  expect(JSON.parse(summary)).toEqual({ inputFile: file, ...SUMMARY });
+  expect([file, `${file}-journal`].map((path) => readFileSync(path))).toEqual(before);
+});
+
+test("a file that is written to while it is read is refused", () => {
+  using folder = new TemporaryFolder();
+  const file = folder.join("fluxion.db");
+  makeOlder(file, GOOD);
+  {
+    using older = OlderFile.open(file);
+    older.ensureUnchanged();
+    const database = new Database(file);
+    database.run("DELETE FROM records");
+    expect(() => older.ensureUnchanged()).toThrow("has changed while it was read. Stop the older server");
+    database.close();
+  }
+  // Where something is not finished, SQLite's own locks keep what is read as it is.
+  using writer = new Database(file);
+  writer.run("INSERT INTO records VALUES ('c', 'd', 1, 'x')");
+  using older = OlderFile.open(file);
+  writer.run("DELETE FROM records");
+  older.ensureUnchanged();
+  expect(older.database.query("SELECT count(*) AS count FROM records").get()).toEqual({ count: 1 });
 });
 
 test("what is wrong in it is told, and nothing is sent, or it is left out", async () => {

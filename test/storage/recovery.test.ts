@@ -275,6 +275,28 @@ test.each<Case>([
     holds: ALL,
   },
   {
+    what: "a list of collections with a name that is wrong",
+    damage: (world) => edit(catalogOf(world), "UPDATE collections SET name = 'x' WHERE name = 'a'"),
+    leftOut: [
+      /a\.db \(collection "a"\): nothing, but it is not listed/,
+      /x\.db \(collection "x"\): all of it: the file is missing/,
+    ],
+    holds: ALL,
+  },
+  {
+    what: "a list of collections with a name that is none, and a file that belongs to nobody",
+    damage: (world) => {
+      edit(catalogOf(world), "UPDATE collections SET name = 'a\"b' WHERE name = 'a'");
+      writeFileSync(fileOf(world, "stray"), "");
+    },
+    leftOut: [
+      /catalog\.db: a collection whose name cannot be read: a"b/,
+      /catalog\.db: a part of the list of collections/,
+      /stray\.db: all of it: it is not listed, and does not say what it holds/,
+    ],
+    holds: ALL,
+  },
+  {
     what: "an API key that is damaged",
     damage: (world) =>
       edit(catalogOf(world), "INSERT INTO api_keys VALUES (x'0102', 'readonly', x'03', 4, NULL)"),
@@ -308,6 +330,20 @@ test("what is whole is left as it is", async () => {
   const before = filesOf(world.directory);
   expect(await recover(world)).toEqual({ keptIn: undefined, leftOut: [] });
   expect(filesOf(world.directory)).toEqual(before);
+});
+
+test("API keys outlive a list of collections that cannot be read", async () => {
+  await using world = await World.open();
+  await world.database.setValue({ col: "a", key: "k", value: "v" });
+  const digest = new Uint8Array(32).fill(7);
+  await world.storage.putApiKey({ digest, scope: "readonly", limits: null, sealed: new Uint8Array(8) });
+  await world.close();
+  edit(catalogOf(world), "UPDATE collections SET name = 'a\"b'");
+  await checkRefusal(world.copy());
+  await recover(world);
+  await world.open();
+  expect(world.storage.apiKeys().map((key) => key.digest)).toEqual([digest]);
+  expect(JSON.parse(world.database.collections())).toEqual(["a"]);
 });
 
 test("a second recovery keeps its files beside those of the first", async () => {
@@ -370,6 +406,8 @@ test("after any damage, what is answered is right, or refused; and a recovery st
         expect(ALL[name]).toEqual(expect.arrayContaining(times));
       await world.close();
     } catch (cause) {
+      // The number of the format is in no checksum: a file that says that it is newer may be.
+      if (/newer than this server's/.test(String(cause))) continue;
       throw new Error(`${file}: ${what}, seed ${seed}`, { cause });
     }
   }

@@ -3,11 +3,20 @@
  */
 import { Database } from "bun:sqlite";
 import { expect, spyOn, test } from "bun:test";
-import { copyFileSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import type { Written } from "../../src/engine/database.ts";
 import { checksumOf } from "../../src/storage/checksum.ts";
+import { CollectionFile } from "../../src/storage/collection_file.ts";
 import { JournalFiles } from "../../src/storage/journal_files.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { type Storage, StorageError } from "../../src/storage/storage.ts";
@@ -233,6 +242,43 @@ test("a collection whose place in the list the disk does not take back is there 
   await world.close();
   await world.open();
   compareWhole(world.database, model);
+});
+
+test("a collection that cannot be saved does not keep others from being saved", async () => {
+  await using world = await World.open("interval");
+  const model = new ModelDatabase();
+  const value = (col: string, text: string): ModelCommand => ({
+    type: "sval",
+    request: { col, key: "k", value: text },
+  });
+  await runCommands(world, model, [value("a", "1"), value("b", "1")]);
+  await world.database.checkpoint();
+  await runCommands(world, model, [value("b", "2")]);
+  await world.database.setValue({ col: "a", key: "k", value: "2" });
+  const file = join(world.directory, "collections", "a.db");
+  renameSync(file, `${file}.away`);
+  expect(await outcomeOf(world.database.checkpoint())).toContain(`${file}: it cannot be opened`);
+  await world.crash();
+  renameSync(`${file}.away`, file);
+  await world.open();
+  compareWhole(world.database, model);
+});
+
+onLinux("a file that cannot be opened keeps no descriptor", async () => {
+  await using world = await World.open();
+  const file = join(realpathSync(world.directory), "collections", "x.db");
+  writeFileSync(file, "no database".repeat(1000));
+  for (const open of [CollectionFile.open, CollectionFile.openAtRest, CollectionFile.openBesideWriter]) {
+    expect(() => open(file)).toThrow(StorageError);
+  }
+  const isOpen = (descriptor: string): boolean => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`) === file;
+    } catch {
+      return false;
+    }
+  };
+  expect(readdirSync("/proc/self/fd").filter(isOpen)).toEqual([]);
 });
 
 const postMessage = Worker.prototype.postMessage;
