@@ -115,8 +115,10 @@ const argsFor = (folder: string, { durability, flush }: Mode): string[] => [
 /** All that was done must be in the recording: without a power cut it makes the files that there are. */
 function checkRecording(entries: readonly Entry[], { base, live }: { base: string; live: string }): void {
   const files = contentsOf(live);
-  // The last entry may tell of what did not come to be done.
-  const made = [entries, entries.slice(0, -1)].map((some) => {
+  // The last entry may tell of what did not come to be done; a write that waits for the disk by itself is two.
+  const ends = entries.at(-1)?.kind === "sync begun" ? [0, 1, 2] : [0, 1];
+  const made = ends.map((undone) => {
+    const some = entries.slice(0, entries.length - undone);
     const disk = new Disk(base);
     for (const entry of some) disk.apply(entry);
     return disk.cut("kept", Math.random);
