@@ -70,24 +70,29 @@ function streamOf(
   blocks: AsyncGenerator<Uint8Array>,
   onEnd: (outcome: Outcome) => Promise<void>,
 ): ReadableStream<Uint8Array> {
+  // It may be while a block is being read for it, which then goes nowhere.
+  let isGivenUp = false;
   return new ReadableStream({
     async pull(controller) {
       // Files come from the system's memory at once: without this, nobody else had a turn until the end.
       await new Promise((resolve) => setImmediate(resolve));
+      let next: IteratorResult<Uint8Array>;
       try {
-        const { value, done } = await blocks.next();
-        if (!done) {
-          controller.enqueue(value);
-          return;
-        }
+        next = await blocks.next();
       } catch (error) {
-        await onEnd(error as Error);
+        if (!isGivenUp) await onEnd(error as Error);
         throw error;
+      }
+      if (isGivenUp) return;
+      if (!next.done) {
+        controller.enqueue(next.value);
+        return;
       }
       await onEnd("sent");
       controller.close();
     },
     async cancel() {
+      isGivenUp = true;
       await blocks.return(undefined);
       await onEnd("given up");
     },
