@@ -22,12 +22,18 @@ export type KeyLimitChange = {
   readonly collections?: readonly string[] | "all" | undefined;
 };
 
+/** How many answers are kept, and of names up to which length: a few megabytes, whatever is asked for. */
+const ANSWERS_MAX = 100_000;
+const ANSWER_NAME_LENGTH_MAX = 64;
+
 export class KeyLimits {
   readonly expiresAt: number | undefined;
   readonly collections: readonly string[] | undefined;
   readonly #names: ReadonlySet<string>;
   /** Compiled when first needed: there can be many keys, and few of them connected. */
   #patterns: readonly CompiledPattern[] | undefined;
+  /** What patterns have said of names: `cols` and `stat` ask for all of them, each time. */
+  readonly #answers = new Map<string, boolean>();
 
   constructor({ expiresAt, collections }: KeyLimitValues) {
     this.expiresAt = expiresAt;
@@ -40,10 +46,16 @@ export class KeyLimits {
   }
 
   /** Whether the key may know of a collection. */
-  readonly mayUse = (collection: string): boolean =>
-    this.collections === undefined ||
-    this.#names.has(collection) ||
-    this.#compiled().some((pattern) => pattern.test(collection));
+  readonly mayUse = (collection: string): boolean => {
+    if (this.collections === undefined || this.#names.has(collection)) return true;
+    const known = this.#answers.get(collection);
+    if (known !== undefined) return known;
+    const isMatched = this.#compiled().some((pattern) => pattern.test(collection));
+    if (collection.length > ANSWER_NAME_LENGTH_MAX) return isMatched;
+    if (this.#answers.size >= ANSWERS_MAX) this.#answers.clear();
+    this.#answers.set(collection, isMatched);
+    return isMatched;
+  };
 
   /** Whether it may use all collections of a batch. Costs one look a run of records that go to the same one. */
   mayInsert({ columns, count, names }: InsertBatch): boolean {

@@ -8,6 +8,7 @@ import { RE2JS } from "re2js";
 import { DatabaseError } from "../protocol/errors.ts";
 import {
   PATTERN_CACHE_MAX,
+  PATTERN_EXPANDED_MAX,
   PATTERN_INSTRUCTIONS_MAX,
   PATTERN_LENGTH_MAX,
   PATTERN_MEMORY_BYTES_MAX,
@@ -16,6 +17,7 @@ import {
 } from "../protocol/limits.ts";
 import type { Pattern } from "../protocol/pattern.ts";
 import { literalsOf } from "./finite_pattern.ts";
+import { expandedSize } from "./pattern_size.ts";
 
 export class CompiledPattern {
   readonly pattern: Pattern;
@@ -39,7 +41,7 @@ export class CompiledPattern {
   }
 
   /** @throws DatabaseError `bad_pattern` */
-  checkLength({ length }: string): void {
+  checkLength({ length }: { readonly length: number }): void {
     // Linear time is long where both are: a megabyte takes ten seconds with a thousand instructions.
     if (length * this.stepsPerUnit <= PATTERN_STEPS_MAX) return;
     const problem = `The pattern is too large for a text of ${length} characters: use smaller repetition counts`;
@@ -48,8 +50,8 @@ export class CompiledPattern {
 }
 
 export class PatternCache {
-  /** In the order of their last use: a Map keeps the order of insertion. */
-  readonly #compiled = new Map<string, CompiledPattern>();
+  /** In the order of their last use: a Map keeps the order of insertion. What was refused costs as much to find out. */
+  readonly #compiled = new Map<string, CompiledPattern | DatabaseError>();
   readonly #sizeMax: number;
   readonly #lengthMax: number;
 
@@ -66,14 +68,24 @@ export class PatternCache {
     const key = `${pattern.flags}/${pattern.source}`;
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
-      compiled = compilePattern(pattern, this.#lengthMax);
+      compiled = compiledOrRefused(pattern, this.#lengthMax);
       if (this.#compiled.size >= this.#sizeMax) {
         const [oldest] = this.#compiled.keys();
         this.#compiled.delete(oldest as string);
       }
     } else this.#compiled.delete(key);
     this.#compiled.set(key, compiled);
+    if (compiled instanceof DatabaseError) throw compiled;
     return compiled;
+  }
+}
+
+function compiledOrRefused(pattern: Pattern, lengthMax: number): CompiledPattern | DatabaseError {
+  try {
+    return compilePattern(pattern, lengthMax);
+  } catch (error) {
+    if (error instanceof DatabaseError) return error;
+    throw error;
   }
 }
 
@@ -98,12 +110,11 @@ export function compilePattern(
     const most = `at most ${PATTERN_UNICODE_CLASSES_MAX} Unicode classes such as \\p{L}`;
     throw new DatabaseError("bad_pattern", `A pattern may have ${most}`);
   }
+  if (expandedSize(source) > PATTERN_EXPANDED_MAX) throw tooLarge();
   let bits = 0;
   for (const flag of flags) bits |= FLAGS[flag] as number;
   const compiled = compileSource(source, bits);
-  if (compiled.programSize() > PATTERN_INSTRUCTIONS_MAX) {
-    throw new DatabaseError("bad_pattern", "The pattern is too large: use smaller repetition counts");
-  }
+  if (compiled.programSize() > PATTERN_INSTRUCTIONS_MAX) throw tooLarge();
   // By itself it takes 8 MiB, which is 18 of memory, for each of the patterns that are kept, and 90 ns for each step
   // that fills it.
   const { dfa } = compiled.re2Input;
@@ -111,6 +122,9 @@ export function compilePattern(
   dfa.memBudget = PATTERN_MEMORY_BYTES_MAX;
   return new CompiledPattern({ source, flags }, compiled);
 }
+
+const tooLarge = (): DatabaseError =>
+  new DatabaseError("bad_pattern", "The pattern is too large: use smaller repetition counts");
 
 const UNICODE_CLASS = /\\[pP]/g;
 

@@ -14,11 +14,16 @@ type RawJson = {
 };
 const rawJson = JSON as unknown as RawJson;
 
-/** Only numbers of sixteen or more digits, or with an exponent of three, can lose anything. */
+/**
+ * Only these can lose anything: numbers of sixteen or more digits, those whose exponent moves seven or more digits, and
+ * those whose exponent has two.
+ */
 const MANY_DIGITS = /[0-9.]{16}/;
-const LONG_EXPONENT = /[0-9][eE][+-]?[0-9]{3}/;
-/** Two patterns: as one with an alternative they take three times as long. */
-const mayLoseDigits = (text: string): boolean => MANY_DIGITS.test(text) || LONG_EXPONENT.test(text);
+const MOVED_DIGITS = /[0-9.]{7}[eE]/;
+const LONG_EXPONENT = /[0-9][eE][+-]?[0-9]{2}/;
+/** Patterns of their own: as one with alternatives they take three times as long. */
+const mayLoseDigits = (text: string): boolean =>
+  MANY_DIGITS.test(text) || LONG_EXPONENT.test(text) || MOVED_DIGITS.test(text);
 
 /**
  * Parses JSON text; numbers that a double cannot hold become RawNumbers.
@@ -45,8 +50,12 @@ export const isRawNumber = (value: unknown): value is RawNumber => rawJson.isRaw
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source;
   if (typeof value !== "number" || source === undefined) return value;
-  if (!mayLoseDigits(source)) return value;
   // Beyond 2^53 even a number that prints the same may be another: its double only prints as few digits as tell it.
-  const isExact = String(value) === source && (Number.isSafeInteger(value) || !Number.isInteger(value));
-  return isExact ? value : rawNumber(source);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return rawNumber(source);
+  // What has few digits is what it is, however it is written: 1.50e1 is 15.
+  const hasManyDigits = MANY_DIGITS.test(source) || HUGE_EXPONENT.test(source);
+  return hasManyDigits && String(value) !== source ? rawNumber(source) : value;
 }
+
+/** Makes nothing of a number, or Infinity. */
+const HUGE_EXPONENT = /[eE][+-]?[0-9]{3}/;

@@ -52,6 +52,9 @@ export const PATTERN_LENGTH_MAX = 4096;
 /** A pattern's compiled form: the instructions of its automaton. Matching costs at most this many steps a character. */
 export const PATTERN_INSTRUCTIONS_MAX = 10_000;
 
+/** The same of what its repetitions written out would be, which is found before anything is compiled: 25 ms at most. */
+export const PATTERN_EXPANDED_MAX = 50_000;
+
 /** What matching one text may cost, instructions times UTF-16 code units; beyond it the request gets `bad_pattern`. */
 export const PATTERN_STEPS_MAX = 20_000_000;
 

@@ -31,8 +31,8 @@ export type ConnectionOptions = {
 
 /** What a connection leaves to others. */
 export type ConnectionEvents = {
-  /** A frame is to be answered. */
-  frame(connection: Connection, frame: Frame): void;
+  /** A frame is to be answered. Returns when that was begun, if it may have taken long. */
+  frame(connection: Connection, frame: Frame): number | undefined;
   /** What replies to writes wait for. */
   readonly gates: CommitGates;
   /** The network took no reply, although it has room for any. */
@@ -170,8 +170,8 @@ export class Connection {
   }
 
   #handle(frame: Frame): void {
-    this.#events.frame(this, frame);
-    if (!this.#turns.isUsedUp(this.#share, frame.length) || this.#isInLine) return;
+    const startedAtMs = this.#events.frame(this, frame);
+    if (!this.#turns.isUsedUp(this.#share, frame.length, startedAtMs) || this.#isInLine) return;
     this.#isInLine = true;
     this.#turns.wait(this.#goOn);
     this.#updatePause();

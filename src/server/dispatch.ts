@@ -27,6 +27,15 @@ export type DispatchOptions = Omit<Context, "batch"> & {
   readonly slowRequestMs: number;
 };
 
+/** A request whose answer takes several turns. */
+type Promised = {
+  readonly id: string;
+  readonly type: MessageType;
+  readonly head: AsciiText;
+  readonly request: unknown;
+  readonly answer: Promise<AnswerText>;
+};
+
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
 const UNTIMED_LENGTH_MAX = 64 * 1024;
@@ -45,8 +54,10 @@ export class Dispatch {
   /** Of the frame at hand, as far as they are known. */
   #id: string | undefined;
   #type: MessageType | undefined;
-  /** When its handling began; only of a frame that may take long. */
+  /** When its handling began; only of a frame that may take long, and of some others. */
   #startedAtMs: number | undefined;
+  /** The same of a request that may take long, whatever is done with its answer. */
+  #longSinceMs: number | undefined;
   #untimed = 0;
   #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -60,21 +71,26 @@ export class Dispatch {
   /** What clients are told of a commit that failed; a bug is logged. */
   readonly commitFailure = (error: unknown): DatabaseError => this.#toDatabaseError(error, undefined);
 
-  /** Handles one frame; its reply is sent or put in line before this returns. */
-  handle(connection: Connection, frame: Frame): void {
+  /**
+   * Handles one frame; its reply is sent or put in line before this returns.
+   *
+   * @returns when that was begun, if it may have taken long
+   */
+  handle(connection: Connection, frame: Frame): number | undefined {
     if (typeof frame !== "string") {
       connection.closeAfterReplies(CLOSE_UNSUPPORTED, "Binary frames are not supported");
-      return;
+      return undefined;
     }
     // All that a message costs for a key without limits.
     const { limits } = connection.apiKey;
     if (limits?.hasExpired(this.#options.dateMs())) {
       connection.closeNow(CLOSE_POLICY, KEY_EXPIRED);
-      return;
+      return undefined;
     }
     this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
     const isTimed = frame.length > UNTIMED_LENGTH_MAX || this.#untimed === 0;
     this.#startedAtMs = isTimed ? this.#options.nowMs() : undefined;
+    this.#longSinceMs = frame.length > UNTIMED_LENGTH_MAX ? this.#startedAtMs : undefined;
     this.#id = undefined;
     this.#type = undefined;
     let reply: string | undefined;
@@ -87,6 +103,7 @@ export class Dispatch {
     if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, "Bad frame");
     if (this.#type !== undefined) this.#options.metrics.request(this.#type);
     if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, this.#type, this.#startedAtMs);
+    return this.#longSinceMs;
   }
 
   /** Returns the reply, or undefined when it has been put in line. */
@@ -128,7 +145,10 @@ export class Dispatch {
     request: unknown,
     frameLength: number,
   ): string | undefined {
-    if (!isShort(request as never)) this.#startedAtMs ??= this.#options.nowMs();
+    if (!isShort(request as never)) {
+      this.#startedAtMs ??= this.#options.nowMs();
+      this.#longSinceMs = this.#startedAtMs;
+    }
     const result = handle(this.#context, request as never, connection);
     if (isWrite) {
       if (result === undefined) return okReply(id);
@@ -137,23 +157,23 @@ export class Dispatch {
       // It is timed to its end.
       this.#startedAtMs = undefined;
       const answer = result as Promise<AnswerText>;
-      connection.replyWith(this.#promisedAnswer(connection, { id, type, head, answer }));
+      connection.replyWith(this.#promisedAnswer(connection, { id, type, head, request, answer }));
     } else return this.#answer(id, head, result as AnswerText);
     return undefined;
   }
 
   async #promisedAnswer(
     connection: Connection,
-    {
-      id,
-      type,
-      head,
-      answer,
-    }: { id: string; type: MessageType; head: AsciiText; answer: Promise<AnswerText> },
+    { id, type, head, request, answer }: Promised,
   ): Promise<string> {
     const startedAtMs = this.#options.nowMs();
     try {
-      return this.#answer(id, head, await answer);
+      const text = await answer;
+      // The key may have been changed meanwhile.
+      checkPermission(connection.apiKey, type);
+      const { limits } = connection.apiKey;
+      if (limits !== undefined) checkCollections(limits, type, request);
+      return this.#answer(id, head, text);
     } catch (error) {
       return failureReply(id, this.#toDatabaseError(error, type));
     } finally {

@@ -4,7 +4,7 @@
  * The network hands over half a megabyte of one connection at a time, which may be thousands of frames. When a turn's
  * time is used up, a connection may go on with a few more, so that whoever has sent only these is served at once; then
  * it gets in line, and in later turns those in line go on, one after another. A turn that is not used up costs next to
- * nothing: the clock is looked at after so many frames. Watching where a turn ends wakes the event loop once more, which
+ * nothing: the clock is looked at after so many frames, and after each that may take long. Watching where a turn ends wakes the event loop once more, which
  * cost small inserts a tenth of their speed, so only one turn in each few milliseconds is watched.
  */
 import { Queue } from "../engine/queue.ts";
@@ -35,16 +35,20 @@ export class FrameTurns {
     this.#nowMs = nowMs;
   }
 
-  /** Whether a connection that has handled a frame is to leave what follows to another turn. */
-  isUsedUp(share: FrameShare, frameLength: number): boolean {
+  /**
+   * Whether a connection that has handled a frame is to leave what follows to another turn. `startedAtMs`: when its
+   * handling began, if it may have taken long.
+   */
+  isUsedUp(share: FrameShare, frameLength: number, startedAtMs: number | undefined): boolean {
     this.#units += 1 + (frameLength >>> UNIT_LENGTH_BITS);
-    if (this.#units >= UNITS_A_LOOK) this.#look();
+    if (this.#units >= UNITS_A_LOOK || startedAtMs !== undefined) this.#look(startedAtMs);
     if (!this.#isUsedUp) return false;
     if (share.turn !== this.#turn) {
       share.turn = this.#turn;
       share.count = 0;
     }
-    return ++share.count >= FRAMES_IN_ANY_TURN;
+    share.count += startedAtMs === undefined ? 1 : FRAMES_IN_ANY_TURN;
+    return share.count >= FRAMES_IN_ANY_TURN;
   }
 
   /** Calls back in a later turn, behind those who are in line already. */
@@ -53,15 +57,17 @@ export class FrameTurns {
     this.#schedule();
   }
 
-  #look(): void {
+  #look(startedAtMs: number | undefined): void {
     this.#units = 0;
     const nowMs = this.#nowMs();
-    if (this.#endsAtMs !== undefined) this.#isUsedUp = nowMs >= this.#endsAtMs;
-    else if (nowMs >= this.#watchAtMs) {
-      this.#endsAtMs = nowMs + PORTION_MS;
+    if (this.#endsAtMs === undefined) {
+      const isLong = startedAtMs !== undefined && nowMs - startedAtMs >= PORTION_MS;
+      if (nowMs < this.#watchAtMs && !isLong) return;
+      this.#endsAtMs = (startedAtMs ?? nowMs) + PORTION_MS;
       this.#watchAtMs = this.#endsAtMs;
       this.#schedule();
     }
+    this.#isUsedUp = nowMs >= this.#endsAtMs;
   }
 
   #schedule(): void {

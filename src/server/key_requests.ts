@@ -70,7 +70,8 @@ function checkNames(value: unknown): KeyLimitChange["collections"] {
 function checkName(name: unknown, field: string): void {
   if (typeof name !== "string" || name === "") throw badLimit(field, "a non-empty string", name);
   const pattern = readPattern(name);
-  if (pattern !== undefined) compilePattern(pattern);
+  // Any name may be held against it, the longest too, by whoever makes a collection of that name.
+  if (pattern !== undefined) compilePattern(pattern).checkLength({ length: NAME_LENGTH_MAX });
   else if (name.length > NAME_LENGTH_MAX) {
     throw badLimit(field, `at most ${NAME_LENGTH_MAX} characters`, name);
   }
