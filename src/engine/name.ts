@@ -6,6 +6,7 @@
  * names are equal exactly when their bytes are.
  */
 import { BACKSLASH, COLON, QUOTE } from "../protocol/ascii.ts";
+import { keyedHash, randomKey } from "./keyed_hash.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
 
 /** The quote before a name, and the quote and the colon behind it. */
@@ -13,7 +14,8 @@ const AROUND_BYTES = 3;
 
 export class Name {
   readonly text: string;
-  readonly hash: number;
+  /** By which the table that it is in finds it. */
+  hash: number;
   readonly slab: Slab;
   /** The name's bytes in the slab; a quote stands before them, and behind them `":`, as replies want it. */
   readonly start: number;
@@ -77,7 +79,17 @@ type Named = { readonly name: Name };
 const SLOTS_AT_FIRST = 8;
 
 /**
+ * So many slots are looked at for a name that is added only where somebody has chosen names that collide: of hashes at
+ * random, half the slots full, a run of k slots has a chance of 0.82^k.
+ */
+const PROBES_MAX = 256;
+const KEY = randomKey();
+
+/**
  * A hash table from names to what they name: open addressing with linear probing, at most half full.
+ *
+ * Clients choose names, and can choose ones whose hash is the same; a table that finds them goes over to a hash that
+ * nobody can foresee, and which takes longer.
  *
  * Lookups take bytes or a string. Values can also be had in the order of their names' UTF-16 code units; the sorted
  * list is kept, and names that came since are merged into it when it is asked for.
@@ -88,6 +100,7 @@ export class NameTable<Value extends Named> {
   version = 0;
 
   #slots: (Value | undefined)[] = new Array(SLOTS_AT_FIRST).fill(undefined);
+  #isKeyed = false;
   #sorted: Value[] = [];
   /** Added since `#sorted` was made, in no order. */
   #unsorted: Value[] = [];
@@ -126,7 +139,8 @@ export class NameTable<Value extends Named> {
   /** Adds a value whose name is not in the table. */
   add(value: Value): void {
     if ((this.size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
-    this.#place(value);
+    if (this.#isKeyed) setKeyedHash(value);
+    if (this.#place(value) > PROBES_MAX && !this.#isKeyed) this.#useKey();
     this.size++;
     this.version++;
     this.#unsorted.push(value);
@@ -166,7 +180,8 @@ export class NameTable<Value extends Named> {
     return this.#sorted;
   }
 
-  #find(hash: number, bytes: Buffer, start: number, end: number): Value | undefined {
+  #find(unkeyed: number, bytes: Buffer, start: number, end: number): Value | undefined {
+    const hash = this.#isKeyed ? keyedHash(KEY, bytes, start, end) : unkeyed;
     const slots = this.#slots;
     const mask = slots.length - 1;
     for (let at = hash & mask; ; at = (at + 1) & mask) {
@@ -176,11 +191,20 @@ export class NameTable<Value extends Named> {
     }
   }
 
-  #place(value: Value): void {
+  /** Returns how many slots were taken. */
+  #place(value: Value): number {
     const mask = this.#slots.length - 1;
     let at = value.name.hash & mask;
-    while (this.#slots[at] !== undefined) at = (at + 1) & mask;
+    let taken = 0;
+    for (; this.#slots[at] !== undefined; taken++) at = (at + 1) & mask;
     this.#slots[at] = value;
+    return taken;
+  }
+
+  #useKey(): void {
+    this.#isKeyed = true;
+    for (const value of this.unordered()) setKeyedHash(value);
+    this.#resize(this.#slots.length);
   }
 
   #resize(slotCount: number): void {
@@ -208,6 +232,10 @@ export class NameTable<Value extends Named> {
     this.#unsorted = [];
     this.#stale = 0;
   }
+}
+
+function setKeyedHash({ name }: Named): void {
+  name.hash = keyedHash(KEY, name.slab.bytes, name.start, name.end);
 }
 
 function byName(a: Named, b: Named): number {

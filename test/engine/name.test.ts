@@ -1,0 +1,105 @@
+/**
+ * Tables of names, among them names that somebody has chosen to have one hash.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { keyedHash } from "../../src/engine/keyed_hash.ts";
+import { escapeName, hashBytes, Name, NameTable } from "../../src/engine/name.ts";
+import { SlabAllocator } from "../../src/engine/slab.ts";
+
+type Value = { readonly name: Name };
+
+test("the keyed hash is HalfSipHash-2-4", () => {
+  const bytes = Uint8Array.from({ length: 64 }, (_, index) => index);
+  // The first vectors of its authors, whose bytes are the lowest first.
+  const vectors = [0x5b9f35a9, 0xb85a4727, 0x03a662fa, 0x04e7fe8a, 0x89466e2a, 0x69b6fac5];
+  for (const [length, expected] of vectors.entries()) {
+    expect(keyedHash([0x03020100, 0x07060504], bytes, 0, length) >>> 0).toBe(expected);
+    expect(keyedHash([0x03020100, 0x07060504], Buffer.from([9, ...bytes]), 1, 1 + length) >>> 0).toBe(
+      expected,
+    );
+  }
+});
+
+const FNV_START = 0x811c9dc5 | 0;
+function step(start: number, text: string): number {
+  let hash = start;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash;
+}
+
+/**
+ * 2^count names: two blocks that lead to the same state may be chosen at each of so many places (Joux, "Multicollisions
+ * in iterated hash functions", 2004).
+ */
+function collidingNames(count: number): string[] {
+  let names = [""];
+  let state = FNV_START;
+  for (let place = 0; place < count; place++) {
+    const seen = new Map<number, string>();
+    for (let number = 0; ; number++) {
+      const block = number.toString(36).padStart(5, "0");
+      const reached = step(state, block);
+      const other = seen.get(reached);
+      seen.set(reached, block);
+      if (other === undefined) continue;
+      names = names.flatMap((name) => [name + other, name + block]);
+      state = reached;
+      break;
+    }
+  }
+  return names;
+}
+
+const COLLIDING = collidingNames(10);
+
+test("names of one hash, more than a table takes, are told apart by a hash of their own", () => {
+  const hashes = new Set(COLLIDING.map((name) => hashBytes(escapeName(name), 0, name.length)));
+  expect([COLLIDING.length, hashes.size]).toEqual([1024, 1]);
+  const [slabs, table] = [new SlabAllocator(), new NameTable<Value>()];
+  for (const text of COLLIDING) table.add({ name: new Name(text, slabs) });
+  expect(new Set(table.sorted().map(({ name }) => name.hash)).size).toBeGreaterThan(1020);
+  for (const text of COLLIDING) {
+    expect(table.get(text)?.name.text).toBe(text);
+    const bytes = Buffer.from(`"${text}"`);
+    expect(table.getByBytes(bytes, 1, bytes.length - 1)?.name.text).toBe(text);
+  }
+});
+
+const name = fc.oneof(
+  fc.constantFrom(...COLLIDING.slice(0, 600)),
+  fc.string({ unit: "binary", maxLength: 12 }),
+  fc.constantFrom("é", '"', "\\", "\n", "x".repeat(300), "\ud800"),
+);
+const change = fc.tuple(fc.constantFrom("add", "add", "delete", "get"), name);
+
+test("a table is what a map is, before and after names collide", () => {
+  const slabs = new SlabAllocator();
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 120 }), fc.boolean(), (changes, areMany) => {
+      const table = new NameTable<Value>();
+      const model = new Map<string, Value>();
+      const add = (text: string): void => {
+        if (model.has(text)) return;
+        const value = { name: new Name(text, slabs) };
+        table.add(value);
+        model.set(text, value);
+      };
+      if (areMany) for (const text of COLLIDING.slice(0, 300)) add(text);
+      for (const [what, text] of changes) {
+        const known = model.get(text);
+        expect(table.get(text)).toBe(known);
+        const inside = escapeName(text);
+        expect(table.getByBytes(inside, 0, inside.length)).toBe(known);
+        if (what === "add") add(text);
+        else if (what === "delete" && known !== undefined) {
+          table.delete(known);
+          model.delete(text);
+        }
+      }
+      expect(table.size).toBe(model.size);
+      expect(table.sorted().map((each) => each.name.text)).toEqual([...model.keys()].sort());
+    }),
+    { numRuns: 60 },
+  );
+});
