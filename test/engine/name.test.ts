@@ -22,9 +22,17 @@ test("the keyed hash is HalfSipHash-2-4", () => {
 });
 
 const FNV_START = 0x811c9dc5 | 0;
-function step(start: number, text: string): number {
+/** Eight letters of four bits each, far from those of the next number. */
+const lettersOf = (number: number): number[] => {
+  const bits = Math.imul(number, 0x9e3779b1);
+  return [0, 4, 8, 12, 16, 20, 24, 28].map((shift) => 97 + ((bits >>> shift) & 15));
+};
+const blockOf = (number: number): string => Buffer.from(lettersOf(number)).toString();
+
+/** What FNV-1a makes of a block. */
+function step(start: number, number: number): number {
   let hash = start;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  for (const letter of lettersOf(number)) hash = Math.imul(hash ^ letter, 0x01000193);
   return hash;
 }
 
@@ -36,14 +44,13 @@ function collidingNames(count: number): string[] {
   let names = [""];
   let state = FNV_START;
   for (let place = 0; place < count; place++) {
-    const seen = new Map<number, string>();
+    const seen = new Map<number, number>();
     for (let number = 0; ; number++) {
-      const block = number.toString(36).padStart(5, "0");
-      const reached = step(state, block);
+      const reached = step(state, number);
       const other = seen.get(reached);
-      seen.set(reached, block);
+      seen.set(reached, number);
       if (other === undefined) continue;
-      names = names.flatMap((name) => [name + other, name + block]);
+      names = names.flatMap((name) => [name + blockOf(other), name + blockOf(number)]);
       state = reached;
       break;
     }
