@@ -68,7 +68,6 @@ const EMPTY_TEXT = '""';
 const UNPACKED_SHARE = 1 / 8;
 const LATEST_TEXT_SHARE = 1 / 16;
 const SLABS_IN_LIMIT = 1024;
-const EMPTY_OBJECT = "{}";
 
 export class MemoryDatabase implements Database {
   readonly #storage: Storage | undefined;
@@ -128,6 +127,7 @@ export class MemoryDatabase implements Database {
       reply: this.#reply,
       longWork: this.#longWork,
       patternLengthMax: limits.patternLengthMax,
+      replyBytesMax: limits.replyBytesMax,
     });
   }
 
@@ -337,15 +337,15 @@ export class MemoryDatabase implements Database {
   }
 
   valuesMatching(query: Request<"gvalues">): Answer {
-    return this.#queries.values(this.#collections.get(query.col), query);
+    return this.#queries.valuesMatching(this.#collections.get(query.col), query);
   }
 
-  values({ col }: Request<"gvals">): string {
-    return this.#collections.get(col)?.values.render() ?? EMPTY_OBJECT;
+  values({ col }: Request<"gvals">): Answer {
+    return this.#queries.values(this.#collections.get(col));
   }
 
-  valueKeys({ col }: Request<"gkeys">): string {
-    return JSON.stringify(this.#collections.get(col)?.values.keys() ?? []);
+  valueKeys({ col }: Request<"gkeys">): Answer {
+    return this.#queries.valueKeys(this.#collections.get(col));
   }
 
   #write(command: Command): Written {

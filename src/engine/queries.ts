@@ -1,11 +1,13 @@
 /**
- * What `qry`, `qdoc` and `gvalues` ask of a collection: which documents or keys, which records, and their answer.
+ * What is asked of a collection with `qry`, `qdoc`, `gvalues` and others: which documents or keys, which records, and
+ * their answer.
  */
 import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Collection } from "./collection.ts";
 import type { Answer } from "./database.ts";
+import type { RenderTools } from "./key_values.ts";
 import { LatestLookup } from "./latest_lookup.ts";
 import type { LongWork } from "./long_work.ts";
 import { type NameTools, selectByName } from "./name_selection.ts";
@@ -25,6 +27,7 @@ export type QueriesOptions = {
   readonly reply: ReplyText;
   readonly longWork: LongWork;
   readonly patternLengthMax: number;
+  readonly replyBytesMax: number;
 };
 
 /** Patterns are compiled, and refused (DatabaseError `bad_pattern`), whether the collection is there or not. */
@@ -34,12 +37,14 @@ export class Queries {
   readonly #thread = new PatternThread();
   readonly #nameTools: NameTools;
   readonly #readingTools: ReadingTools;
+  readonly #renderTools: RenderTools;
 
-  constructor({ reply, longWork, patternLengthMax }: QueriesOptions) {
+  constructor({ reply, longWork, patternLengthMax, replyBytesMax }: QueriesOptions) {
     this.#patterns = new PatternCache({ lengthMax: patternLengthMax });
     this.#predicates = new Predicates(this.#patterns);
     this.#nameTools = { longWork, thread: this.#thread };
     this.#readingTools = { reply, lookup: new LatestLookup(), longWork };
+    this.#renderTools = { longWork, replyBytesMax };
   }
 
   async close(): Promise<void> {
@@ -73,14 +78,23 @@ export class Queries {
     return readHistory({ collection, series, range: query, selection }, this.#readingTools);
   }
 
-  values(collection: Collection | undefined, { key }: Request<"gvalues">): Answer {
+  values(collection: Collection | undefined): Answer {
+    return collection?.values.render(this.#renderTools) ?? EMPTY_OBJECT;
+  }
+
+  valueKeys(collection: Collection | undefined): Answer {
+    return collection?.values.renderKeys(this.#renderTools) ?? EMPTY_ARRAY;
+  }
+
+  valuesMatching(collection: Collection | undefined, { key }: Request<"gvalues">): Answer {
     const pattern = readPattern(key);
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     if (collection === undefined) return EMPTY_OBJECT;
     const { values } = collection;
     if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
     const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);
-    return keys instanceof Promise ? keys.then((found) => values.renderOnly(found)) : values.renderOnly(keys);
+    const render = (found: readonly string[]) => values.renderOnly(found, this.#renderTools);
+    return keys instanceof Promise ? keys.then(render) : render(keys);
   }
 
   /** The documents that a query names: all, those that match a pattern, or one. Undefined where there is none. */

@@ -162,12 +162,15 @@ export class ReplyText implements AnswerBytes {
 
   #refuse(): never {
     this.clear();
-    throw new DatabaseError(
-      "reply_too_large",
-      `The reply would be larger than ${this.#bytesMax} bytes: ask for less with from, to or limit`,
-    );
+    throw replyTooLarge(this.#bytesMax);
   }
 }
+
+export const replyTooLarge = (bytesMax: number): DatabaseError =>
+  new DatabaseError(
+    "reply_too_large",
+    `The reply would be larger than ${bytesMax} bytes: ask for less with from, to or limit`,
+  );
 
 function writeAscii(target: Buffer, start: number, { bytes }: AsciiText): void {
   for (let at = 0; at < bytes.length; at++) target[start + at] = bytes[at] as number;

@@ -6,6 +6,7 @@
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
+import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MessageType } from "../protocol/messages.ts";
@@ -184,8 +185,7 @@ export class Dispatch {
   #answer(id: string, head: AsciiText, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
     if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
-    const problem = `The reply would be larger than ${replyBytesMax} bytes: ask for less with from, to or limit`;
-    throw new DatabaseError("reply_too_large", problem);
+    throw replyTooLarge(replyBytesMax);
   }
 
   #failure(connection: Connection, error: unknown): string {

@@ -110,9 +110,9 @@ export function compareWhole(database: MemoryDatabase, model: ModelDatabase): vo
       documents++;
       records += document.size;
     }
-    expect(JSON.parse(database.values({ col }))).toEqual(model.values({ col }));
+    expect(JSON.parse(textOf(database.values({ col })))).toEqual(model.values({ col }));
     keyValues += Object.keys(model.values({ col })).length;
-    expect(JSON.parse(database.valueKeys({ col }))).toEqual(Object.keys(model.values({ col })));
+    expect(JSON.parse(textOf(database.valueKeys({ col })))).toEqual(Object.keys(model.values({ col })));
   }
   expect(database.counts()).toEqual({ collections: model.collectionMap.size, documents, records, keyValues });
 }

@@ -1,0 +1,92 @@
+/**
+ * Lists of key-values against a map: in order, whatever was set and deleted, at once and in pieces.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { KeyValues } from "../../src/engine/key_values.ts";
+import { LongWork } from "../../src/engine/long_work.ts";
+import { AT_ONCE, IN_PIECES } from "./harness.ts";
+
+const toolsFor = (options: typeof AT_ONCE, replyBytesMax = 1e6) => ({
+  longWork: new LongWork(options),
+  replyBytesMax,
+});
+const sortedObject = (model: ReadonlyMap<string, string>): Record<string, string> =>
+  Object.fromEntries([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const key = fc.oneof(fc.constantFrom("a", "b", "c", "d"), fc.string({ unit: "binary", maxLength: 4 }));
+const step = fc.oneof(
+  fc.record({ what: fc.constant("set" as const), key, value: fc.string() }),
+  fc.record({ what: fc.constant("delete" as const), key, value: fc.constant("") }),
+  fc.record({ what: fc.constant("list" as const), key, value: fc.constant("") }),
+);
+
+test.each([
+  ["at once", AT_ONCE],
+  ["in pieces", IN_PIECES],
+])("lists are what a map says, %s", async (_, options) => {
+  const tools = toolsFor(options);
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const values = new KeyValues();
+      const model = new Map<string, string>();
+      const check = async (): Promise<void> => {
+        const expected = sortedObject(model);
+        const [text, keys] = await Promise.all([values.render(tools), values.renderKeys(tools)]);
+        // Not of a parsed object, which would have its own order of numbers.
+        expect(text).toBe(
+          `{${[...model.keys()]
+            .sort()
+            .map((each) => `${JSON.stringify(each)}:${JSON.stringify(model.get(each))}`)
+            .join(",")}}`,
+        );
+        expect(JSON.parse(text)).toEqual(expected);
+        expect(JSON.parse(keys)).toEqual([...model.keys()].sort());
+        expect(await values.render(tools)).toBe(text);
+        expect(values.size).toBe(model.size);
+      };
+      for (const each of steps) {
+        if (each.what === "list") await check();
+        else if (each.what === "set") {
+          values.set(each.key, JSON.stringify(each.value));
+          model.set(each.key, each.value);
+        } else expect(values.delete(each.key)).toBe(model.delete(each.key));
+      }
+      await check();
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("a list in pieces has each value as it is when its part is read, and others are served meanwhile", async () => {
+  const values = new KeyValues();
+  for (let index = 0; index < 1000; index++) values.set(`k${1000 + index}`, '"before"');
+  const tools = toolsFor(IN_PIECES);
+  const listing = values.render(tools);
+  expect(listing).toBeInstanceOf(Promise);
+  values.set("k1999", '"after"');
+  values.set("k9999", '"new"');
+  values.delete("k1998");
+  const list = JSON.parse(await listing) as Record<string, string>;
+  expect([list.k1000, list.k1999, list.k1998, list.k9999]).toEqual(["before", "after", undefined, undefined]);
+  // What is kept is never what was half read.
+  expect(JSON.parse(await values.render(tools))).toMatchObject({ k1999: "after", k9999: "new" });
+});
+
+test("what is set and deleted again and again leaves nothing", () => {
+  const values = new KeyValues();
+  values.set("stays", '""');
+  for (let index = 0; index < 100_000; index++) {
+    values.set(`key ${index % 7}`, '""');
+    values.delete(`key ${index % 7}`);
+  }
+  expect(values.keys()).toEqual(["stays"]);
+});
+
+test("a list that is too large is refused as soon as that is known", async () => {
+  const values = new KeyValues();
+  for (let index = 0; index < 1000; index++) values.set(`k${index}`, `"${"x".repeat(100)}"`);
+  const refused = expect.objectContaining({ code: "reply_too_large" });
+  const outcomes = [AT_ONCE, IN_PIECES].map(async (options) => values.render(toolsFor(options, 10_000)));
+  for (const outcome of outcomes) expect(await outcome.catch((error: unknown) => error)).toEqual(refused);
+});
