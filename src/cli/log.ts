@@ -76,6 +76,10 @@ export class Log implements ServerLog {
     this.warn("Slow request", { ip, name, type, ms: Math.round(ms) });
   }
 
+  readerGivenUp({ ip, name, unsentBytes }: ClientLabel & { unsentBytes: number }): void {
+    this.warn("Client dropped: it has read nothing for too long", { ip, name, unsentBytes });
+  }
+
   keyChanged({
     ip,
     name,

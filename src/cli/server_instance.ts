@@ -7,6 +7,7 @@
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
+import { UNSENT_BYTES_MIN, UNSENT_SHARE } from "../protocol/limits.ts";
 import type { StatusOf } from "../server/context.ts";
 import { Metrics } from "../server/metrics.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
@@ -172,7 +173,8 @@ type ServerParts = Pick<
 function listen(options: InstanceOptions, parts: ServerParts): RunningServer {
   try {
     const tls = options.tlsFiles && readTlsFiles(options.tlsFiles);
-    return startServer({ ...options, ...parts, tls, nowMs: () => performance.now() });
+    const unsentBytesMax = Math.max(UNSENT_BYTES_MIN, options.memoryBytesMax * UNSENT_SHARE);
+    return startServer({ ...options, ...parts, tls, unsentBytesMax, nowMs: () => performance.now() });
   } catch (cause) {
     if (cause instanceof CommandError) throw cause;
     throw new CommandError(`Cannot listen on ${options.host}:${options.port}: ${describeCause(cause)}`, {

@@ -1,5 +1,6 @@
 /**
- * What the handlers know of a database: one method a message, each returning a value, or a promise of it.
+ * What the handlers know of a database: one method a message, each returning a value, or a promise of it, which rejects
+ * when whoever asks has gone.
  *
  * MemoryDatabase is the implementation; another one, on a server of its own, may stand behind the same interface.
  * Answers are JSON text, ready to be sent: the engine keeps records as the bytes they are sent as.
@@ -28,6 +29,11 @@ export interface AnswerBytes {
 export type AnswerText = string | AnswerBytes;
 export type Answer = AnswerText | Promise<AnswerText>;
 
+/** Whoever asks for what may take several turns; when it has gone, nobody needs the answer. */
+export interface Asker {
+  readonly isGone: boolean;
+}
+
 /** Whether whoever asks may know of a collection. */
 export type IsVisible = (collection: string) => boolean;
 
@@ -44,7 +50,7 @@ export interface Database {
    *
    * Like a history, it may take several turns of the event loop, and each record is as of when its part was read.
    */
-  latest(query: Request<"qry">): Answer;
+  latest(query: Request<"qry">, asker?: Asker): Answer;
 
   /**
    * `[RECORD,…]`: one document's records with `from <= ts <= to`; an unknown document has none.
@@ -54,7 +60,7 @@ export interface Database {
    *
    * @throws DatabaseError `reply_too_large`, `bad_pattern`
    */
-  history(query: Request<"qdoc">): Answer;
+  history(query: Request<"qdoc">, asker?: Asker): Answer;
 
   /** `[NAME,…]`, sorted: all, or those that are visible. */
   collections(isVisible?: IsVisible): Answer;

@@ -6,6 +6,7 @@
  * turn does not grow with the number of long requests.
  */
 import { PORTION_MS } from "../protocol/limits.ts";
+import type { Asker } from "./database.ts";
 import { Queue } from "./queue.ts";
 
 export type LongWorkOptions = {
@@ -22,12 +23,22 @@ export type LongWorkOptions = {
  */
 export type Task = IterableIterator<Promise<void> | undefined, void>;
 
-type Waiting = { readonly task: Task; readonly done: PromiseWithResolvers<void> };
+type Waiting = {
+  readonly task: Task;
+  readonly done: PromiseWithResolvers<void>;
+  readonly asker: Asker | undefined;
+};
 
 /** What costs about 0.1 µs: one document's latest record. */
 const UNITS_A_LOOK = 64;
 /** What requests have of a turn in which somebody is in line. */
 const NEWCOMERS_SHARE = 0.25;
+
+export class GivenUp extends Error {
+  constructor() {
+    super("Whoever has asked is gone");
+  }
+}
 
 export class LongWork {
   readonly #portionMs: number;
@@ -71,10 +82,14 @@ export class LongWork {
     return done === true ? undefined : this.finish(task, value);
   }
 
-  /** Does a task in later turns, when what it waits for is done. @throws what the task throws */
-  finish(task: Task, until?: Promise<void>): Promise<void> {
+  /**
+   * Does a task in later turns, when what it waits for is done. It is given up when the one whom it is for has gone.
+   *
+   * @throws what the task throws; GivenUp
+   */
+  finish(task: Task, until?: Promise<void>, asker?: Asker): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#goOn({ task, done }, until);
+    this.#goOn({ task, done, asker }, until);
     return done.promise;
   }
 
@@ -125,6 +140,7 @@ export class LongWork {
     if (first === undefined) return;
     this.#endsAtMs = this.#nowMs() + this.#portionMs;
     try {
+      if (first.asker?.isGone === true) throw new GivenUp();
       const { done, value } = first.task.next();
       if (done === true) first.done.resolve();
       else this.#goOn(first, value);

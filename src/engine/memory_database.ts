@@ -21,7 +21,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
-import type { Answer, Database, IsVisible, Written } from "./database.ts";
+import type { Answer, Asker, Database, IsVisible, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -269,15 +269,15 @@ export class MemoryDatabase implements Database {
     return collection;
   }
 
-  latest(query: Request<"qry">): Answer {
-    const answer = this.#queries.latest(this.#collections.get(query.col), query);
+  latest(query: Request<"qry">, asker?: Asker): Answer {
+    const answer = this.#queries.latest(this.#collections.get(query.col), query, asker);
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
   }
 
-  history(query: Request<"qdoc">): Answer {
-    return this.#queries.history(this.#collections.get(query.col), query);
+  history(query: Request<"qdoc">, asker?: Asker): Answer {
+    return this.#queries.history(this.#collections.get(query.col), query, asker);
   }
 
   collections(isVisible?: IsVisible): string {

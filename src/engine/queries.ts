@@ -6,7 +6,7 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Collection } from "./collection.ts";
-import type { Answer } from "./database.ts";
+import type { Answer, Asker } from "./database.ts";
 import type { RenderTools } from "./key_values.ts";
 import { LatestLookup } from "./latest_lookup.ts";
 import type { LongWork } from "./long_work.ts";
@@ -51,7 +51,7 @@ export class Queries {
     await this.#thread.close();
   }
 
-  latest(collection: Collection | undefined, query: Request<"qry">): Answer {
+  latest(collection: Collection | undefined, query: Request<"qry">, asker: Asker | undefined): Answer {
     const selection = this.#selectionOf(query);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, selection };
@@ -60,7 +60,7 @@ export class Queries {
     const tools = this.#readingTools;
     if (documents instanceof Promise) {
       return documents.then((found) =>
-        readLatestLater({ collection, documents: found, question, kept: undefined }, tools),
+        readLatestLater({ collection, documents: found, question, kept: undefined, asker }, tools),
       );
     }
     if (documents instanceof Series && selection === undefined)
@@ -68,14 +68,14 @@ export class Queries {
     const all = documents instanceof Series ? [documents] : documents;
     const kept = query.doc === "" && selection === undefined ? collection.latestText : undefined;
     kept?.begin();
-    return readLatest({ collection, documents: all, question, kept }, tools);
+    return readLatest({ collection, documents: all, question, kept, asker }, tools);
   }
 
-  history(collection: Collection | undefined, query: Request<"qdoc">): Answer {
+  history(collection: Collection | undefined, query: Request<"qdoc">, asker: Asker | undefined): Answer {
     const selection = this.#selectionOf(query);
     const series = collection?.documents.get(query.doc);
     if (collection === undefined || series === undefined) return EMPTY_ARRAY;
-    return readHistory({ collection, series, range: query, selection }, this.#readingTools);
+    return readHistory({ collection, series, range: query, selection, asker }, this.#readingTools);
   }
 
   values(collection: Collection | undefined): Answer {

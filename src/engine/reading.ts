@@ -7,7 +7,7 @@
  */
 import { CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET } from "../protocol/ascii.ts";
 import type { Collection } from "./collection.ts";
-import type { Answer, AnswerText } from "./database.ts";
+import type { Answer, AnswerText, Asker } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { BLOCK_DOCUMENTS } from "./latest_block.ts";
 import type { LatestLookup } from "./latest_lookup.ts";
@@ -31,6 +31,7 @@ export type LatestReading = {
   readonly question: LatestQuestion;
   /** Where it may be found ready, if it is asked for more than once. */
   readonly kept: LatestText | undefined;
+  readonly asker: Asker | undefined;
 };
 
 export type HistoryReading = {
@@ -38,6 +39,7 @@ export type HistoryReading = {
   readonly series: Series;
   readonly range: HistoryRange;
   readonly selection: Selection | undefined;
+  readonly asker: Asker | undefined;
 };
 
 /** What a block of documents that is ready costs to copy, in LongWork's units. */
@@ -55,7 +57,8 @@ export function readLatest(reading: LatestReading, tools: ReadingTools): Answer 
   if (next < reading.documents.length || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
     const task = goOnWithLatest(reading, next, ownReply, tools);
-    return longWork.finish(task, reading.question.selection?.pending).then(() => endLatest(ownReply));
+    const rest = longWork.finish(task, reading.question.selection?.pending, reading.asker);
+    return rest.then(() => endLatest(ownReply));
   }
   return endLatest(reply);
 }
@@ -64,7 +67,7 @@ export function readLatest(reading: LatestReading, tools: ReadingTools): Answer 
 export async function readLatestLater(reading: LatestReading, tools: ReadingTools): Promise<AnswerText> {
   tools.reply.clear();
   const ownReply = tools.reply.moveOut();
-  await tools.longWork.finish(goOnWithLatest(reading, 0, ownReply, tools));
+  await tools.longWork.finish(goOnWithLatest(reading, 0, ownReply, tools), undefined, reading.asker);
   return endLatest(ownReply);
 }
 
@@ -83,7 +86,7 @@ export function readHistory(reading: HistoryReading, { reply, longWork }: Readin
   if (rest !== undefined || reply.length > LARGE_REPLY_BYTES) {
     const ownReply = reply.moveOut();
     return longWork
-      .finish(goOnWithHistory(reading, rest, ownReply, longWork), selection?.pending)
+      .finish(goOnWithHistory(reading, rest, ownReply, longWork), selection?.pending, reading.asker)
       .then(() => endHistory(ownReply));
   }
   return endHistory(reply);

@@ -3,16 +3,19 @@
  *
  * Replies leave in the order of the requests. Most are sent the moment they are known; once one has to wait for a
  * commit, all that follow line up behind it, and leave together when the commit is there. A client that does not read
- * its replies, or has too many waiting, is not read from until it has caught up, so its memory here is bounded. Nor is
- * one whose answer takes several turns: it has one of these at a time, and what it asks next is done after it.
+ * its replies, or has too many waiting, is not read from until it has caught up, so its memory here is bounded. One whose
+ * answer takes several turns has one of these at a time, and what it asks next is done after it; a little of that is
+ * read, since a socket that is not read from does not tell that its client has gone.
  */
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
+import type { Asker } from "../engine/database.ts";
 import { Queue } from "../engine/queue.ts";
-import { UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
+import { HELD_BACK_LENGTH_MAX, UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { CommitGates } from "./commit_gate.ts";
 import type { FrameShare, FrameTurns } from "./frame_turns.ts";
 import { ReplyQueue } from "./reply_queue.ts";
+import type { SlowReader, SlowReaders } from "./slow_readers.ts";
 
 export type Socket = ServerWebSocket<Connection>;
 export type Frame = string | Buffer;
@@ -35,6 +38,9 @@ export type ConnectionEvents = {
   frame(connection: Connection, frame: Frame): number | undefined;
   /** What replies to writes wait for. */
   readonly gates: CommitGates;
+  readonly slowReaders: SlowReaders;
+  /** It has read nothing for too long. */
+  givenUp(connection: Connection): void;
   /** The network took no reply, although it has room for any. */
   dropped(connection: Connection): void;
 };
@@ -44,7 +50,7 @@ const LAST_PING = "last";
 /** A client that does not answer the last ping is not waited for longer than this: it may be gone without a word. */
 const PONG_WAIT_MS = 2000;
 
-export class Connection {
+export class Connection implements SlowReader, Asker {
   readonly apiKey: ApiKey;
   readonly name: string | null;
   readonly ip: string;
@@ -55,10 +61,14 @@ export class Connection {
   readonly #turns: FrameTurns;
   readonly #share: FrameShare = { turn: 0, count: 0 };
   #socket: Socket | undefined;
+  #isGone = false;
   readonly #waiting: ReplyQueue;
-  /** Frames that had been read from the network when the connection was paused; no more than one read of the network. */
+  /** Frames that have been read from the network and are to be handled later, and their length. */
   #heldBack = new Queue<Frame>();
+  #heldBackLength = 0;
+  /** Whether frames are held back; whether nothing more is read from the network. */
   #isPaused = false;
+  #isStopped = false;
   /** Whether the client lags behind in reading. */
   #isBehind = false;
   /** Whether what it has sent goes on in a later turn of the event loop. */
@@ -90,9 +100,15 @@ export class Connection {
 
   /** The network is gone: replies that come now go nowhere. */
   closed(): void {
+    this.#setBehind(false);
     this.#socket = undefined;
+    this.#isGone = true;
     this.#waiting.clear();
     this.#heldBack = new Queue();
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   /**
@@ -103,8 +119,7 @@ export class Connection {
    * the connection, and what the client has not read by then is lost.
    */
   isDone(nowMs: number): boolean {
-    const unsent = this.#socket?.getBufferedAmount() ?? 0;
-    if (!this.#waiting.isEmpty || this.#heldBack.length > 0 || unsent > 0) return false;
+    if (!this.#waiting.isEmpty || this.#heldBack.length > 0 || this.unsentBytes > 0) return false;
     if (this.#pingedAtMs === undefined) {
       this.#pingedAtMs = nowMs;
       this.#socket?.ping(LAST_PING);
@@ -118,15 +133,30 @@ export class Connection {
 
   receive(frame: Frame): void {
     if (this.#isStopping || this.#closing !== undefined) return;
-    if (this.#isPaused) this.#heldBack.push(frame);
-    else this.#handle(frame);
+    if (!this.#isPaused) {
+      this.#handle(frame);
+      return;
+    }
+    this.#heldBack.push(frame);
+    this.#heldBackLength += frame.length;
+    this.#updateReading();
   }
 
   /** The network has taken some of what was unsent. */
   drained(): void {
-    this.#isBehind = this.#isReaderBehind();
+    this.#setBehind(this.#isReaderBehind());
     this.#flush();
     this.#updatePause();
+  }
+
+  /** What it has been sent and has not read, as far as that is kept here. */
+  get unsentBytes(): number {
+    return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  giveUp(): void {
+    this.#events.givenUp(this);
+    this.#socket?.terminate();
   }
 
   /** Sends a reply, after those that wait. */
@@ -162,6 +192,7 @@ export class Connection {
   closeAfterReplies(code: number, reason: string): void {
     this.#closing ??= { code, reason };
     this.#heldBack = new Queue();
+    this.#heldBackLength = 0;
     if (this.#waiting.isEmpty) this.closeNow(this.#closing.code, this.#closing.reason);
   }
 
@@ -186,7 +217,7 @@ export class Connection {
     if (this.#socket === undefined || this.#isBehind || !this.#waiting.isReady) return;
     // One write to the network for all replies of a commit.
     this.#socket.cork(this.#sendReady);
-    this.#isBehind = this.#isReaderBehind();
+    this.#setBehind(this.#isReaderBehind());
     if (this.#waiting.isEmpty && this.#closing !== undefined) {
       this.closeNow(this.#closing.code, this.#closing.reason);
     }
@@ -207,35 +238,58 @@ export class Connection {
       this.#events.dropped(this);
       socket.terminate();
     } else if (this.#isReaderBehind()) {
-      this.#isBehind = true;
+      this.#setBehind(true);
       this.#updatePause();
     }
   }
 
   #isReaderBehind(): boolean {
-    return this.#socket !== undefined && this.#socket.getBufferedAmount() > UNSENT_BYTES_PAUSE;
+    return this.unsentBytes > UNSENT_BYTES_PAUSE;
+  }
+
+  #setBehind(isBehind: boolean): void {
+    if (isBehind === this.#isBehind) return;
+    this.#isBehind = isBehind;
+    const { slowReaders } = this.#events;
+    if (isBehind) slowReaders.add(this);
+    else slowReaders.delete(this);
   }
 
   #updatePause(): void {
-    const isPaused =
-      this.#isBehind ||
-      this.#isInLine ||
-      this.#waiting.hasPromised ||
-      this.#waiting.length > this.#requestsInFlightMax ||
-      this.#waiting.bytes > WAITING_REPLY_BYTES_MAX;
-    if (isPaused === this.#isPaused || this.#socket === undefined) return;
-    this.#isPaused = isPaused;
-    if (isPaused) this.#socket.pause();
-    else this.#resume();
+    const isPaused = this.#isFull || this.#waiting.hasPromised;
+    if (this.#socket === undefined) return;
+    if (isPaused !== this.#isPaused) {
+      this.#isPaused = isPaused;
+      if (!isPaused) this.#handleHeldBack();
+    }
+    this.#updateReading();
   }
 
   /** Each frame may bring about the next pause. */
-  #resume(): void {
+  #handleHeldBack(): void {
     while (!this.#isPaused) {
       const frame = this.#heldBack.shift();
       if (frame === undefined) break;
+      this.#heldBackLength -= frame.length;
       this.#handle(frame);
     }
-    if (!this.#isPaused) this.#socket?.resume();
+  }
+
+  #updateReading(): void {
+    const isStopped = this.#isPaused && (this.#isFull || this.#heldBackLength > HELD_BACK_LENGTH_MAX);
+    if (isStopped === this.#isStopped) return;
+    this.#isStopped = isStopped;
+    if (isStopped) this.#socket?.pause();
+    else this.#socket?.resume();
+  }
+
+  /** Whether nothing more is to be read before something has left. */
+  get #isFull(): boolean {
+    return (
+      this.#isBehind ||
+      this.#isInLine ||
+      this.#waiting.length > this.#requestsInFlightMax ||
+      this.#waiting.bytes > WAITING_REPLY_BYTES_MAX
+    );
   }
 }

@@ -176,6 +176,8 @@ export class Dispatch {
       if (limits !== undefined) checkCollections(limits, type, request);
       return this.#answer(id, head, text);
     } catch (error) {
+      // It goes nowhere: what went wrong is that nobody waits for it.
+      if (connection.isGone) return "";
       return failureReply(id, this.#toDatabaseError(error, type));
     } finally {
       this.#logIfSlow(connection, type, startedAtMs);

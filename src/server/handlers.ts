@@ -26,9 +26,9 @@ export const HANDLERS: Handlers = {
     for (const record of records) batch.add(record);
     return database.insert(batch);
   },
-  qry: ({ database }, query) => database.latest(query),
+  qry: ({ database }, query, connection) => database.latest(query, connection),
   cols: ({ database }, _request, connection) => database.collections(visibleTo(connection)),
-  qdoc: ({ database }, query) => database.history(query),
+  qdoc: ({ database }, query, connection) => database.history(query, connection),
   ddoc: ({ database }, request, connection) => database.deleteDocument(request, visibleTo(connection)),
   dcol: ({ database }, request) => database.deleteCollection(request),
   drec: ({ database }, record) => database.deleteRecords([record]),

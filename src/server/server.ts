@@ -5,7 +5,7 @@ import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
 import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
-import { IDLE_TIMEOUT_SECONDS, SLOW_REQUEST_MS } from "../protocol/limits.ts";
+import { IDLE_TIMEOUT_SECONDS, SLOW_REQUEST_MS, UNSENT_BYTES_MIN } from "../protocol/limits.ts";
 import { Admission, type Refusal } from "./admission.ts";
 import { CommitGates } from "./commit_gate.ts";
 import { Connection, type ConnectionEvents, type Frame, type Socket } from "./connection.ts";
@@ -20,6 +20,7 @@ import { Metrics } from "./metrics.ts";
 import { answerOperations, type OperationsOptions } from "./operations.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
+import { SlowReaders } from "./slow_readers.ts";
 
 export type ServerOptions = Partial<AdjustableLimits> & {
   readonly host: string;
@@ -35,6 +36,8 @@ export type ServerOptions = Partial<AdjustableLimits> & {
   /** The calendar's clock, in milliseconds since 1970. */
   readonly dateMs?: () => number;
   readonly idleTimeoutSeconds?: number;
+  /** What all clients together may have been sent and not have read. */
+  readonly unsentBytesMax?: number;
   /** Until it resolves, whoever wants to connect waits; without, there is nothing to wait for. */
   readonly loaded?: Promise<unknown>;
   /** Why the database cannot be used now, beside what is known here. */
@@ -119,6 +122,12 @@ export function startServer(options: ServerOptions): RunningServer {
   const events: ConnectionEvents = {
     frame: (connection, frame) => dispatch.handle(connection, frame),
     gates: new CommitGates(dispatch.commitFailure),
+    slowReaders: new SlowReaders({
+      nowMs: options.nowMs,
+      idleMs: (options.idleTimeoutSeconds ?? IDLE_TIMEOUT_SECONDS) * 1000,
+      bytesMax: options.unsentBytesMax ?? UNSENT_BYTES_MIN,
+    }),
+    givenUp: ({ ip, name, unsentBytes }) => log.readerGivenUp({ ip, name, unsentBytes }),
     dropped: ({ ip }) => log.bug(new Error(`A reply to ${ip} was dropped`), { type: "send" }),
   };
   const parts: Parts = {

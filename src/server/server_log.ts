@@ -12,6 +12,8 @@ export interface ServerLog {
   /** A frame was no message; its sender was closed. */
   badFrame(event: ClientLabel & { reason: string }): void;
   slowRequest(event: ClientLabel & { type: string; ms: number }): void;
+  /** A client that has read nothing of its replies for too long was dropped. */
+  readerGivenUp(event: ClientLabel & { unsentBytes: number }): void;
   /** Who changed which key to what; the key is known by its fingerprint, as `list` may show it. */
   keyChanged(event: ClientLabel & KeyChange): void;
   /** The disk did not take a write, or did not give what was asked for. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { LongWork, type Task } from "../../src/engine/long_work.ts";
+import { GivenUp, LongWork, type Task } from "../../src/engine/long_work.ts";
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -127,5 +127,21 @@ test("a task fails with the promise it waits for, also with the one it begins wi
   await expect(longWork.finish(waiting)).rejects.toThrow("no");
   const late = longWork.finish(new World().task("a", 1), Promise.reject(new RangeError("neither")));
   await expect(late).rejects.toThrow("neither");
+  await longWork.drain();
+});
+
+test("finish() gives up what nobody waits for any more, and goes on with the others", async () => {
+  const world = new World();
+  const { longWork } = world;
+  const [one, other] = [{ isGone: false }, { isGone: false }];
+  const given = longWork.finish(world.task("a", 10), undefined, one).catch((error: Error) => error);
+  const done = longWork.finish(world.task("b", 3), undefined, other);
+  await nextTurn();
+  await nextTurn();
+  one.isGone = true;
+  expect(await given).toBeInstanceOf(GivenUp);
+  await done;
+  expect(world.log.filter((entry) => entry.startsWith("b"))).toEqual(["b1", "b2", "b3"]);
+  expect(world.log.filter((entry) => entry.startsWith("a")).length).toBeLessThan(5);
   await longWork.drain();
 });

@@ -162,6 +162,22 @@ describe("pipelined requests", () => {
     expect(server.log.of("bug")).toEqual([]);
   });
 
+  test("do not hide that their client has left: its connection ends while its answer is put together", async () => {
+    const database = new DelayedDatabase();
+    await using server = new TestServer({ database });
+    const client = await RawClient.connect(server.port, MASTER_KEY);
+    client.send([frameOf("cols", {}, "a"), insert("b")]);
+    await database.called(1);
+    await client[Symbol.asyncDispose]();
+    while (server.connectionCount > 0) await Bun.sleep(1);
+    database.answer("[]");
+    await using other = await server.connect();
+    expect(await ask(other, "gkeys", { col: "c" })).toBe('{"id":"1","keys":[]}');
+    // What came behind it was not done.
+    expect(database.callCount).toBe(2);
+    expect(server.log.of("bug")).toEqual([]);
+  });
+
   test("beyond the limit of waiting replies are read when there is room again", async () => {
     const database = new DelayedDatabase();
     await using server = new TestServer({ database });
@@ -269,6 +285,24 @@ describe("a client that does not read", () => {
       expect(reply.records).toHaveLength(40);
     }
   });
+
+  test("is dropped when it has read nothing for as long as a silent one may be silent", async () => {
+    const startedAtMs = performance.now();
+    // A clock that runs a hundred times as fast.
+    const nowMs = (): number => startedAtMs + (performance.now() - startedAtMs) * 100;
+    await using server = new TestServer({ nowMs });
+    await using other = await server.connect();
+    for (let ts = 0; ts < 20; ts++) {
+      await ask(other, "ins", [{ ts, doc: "d", data: "x".repeat(1_000_000), col: "c" }]);
+    }
+    await using idle = await RawClient.connect(server.port, MASTER_KEY);
+    idle.send([query(1)]);
+    while (server.connectionCount > 1) await Bun.sleep(5);
+    expect(server.log.of("readerGivenUp")).toMatchObject([
+      { ip: "127.0.0.1", unsentBytes: expect.any(Number) },
+    ]);
+    expect(await ask(other, "gval", { col: "c", key: "k" })).toBe('{"id":"1","value":""}');
+  }, 20_000);
 
   test("gets the replies of a commit in order too", async () => {
     const database = new DelayedDatabase();

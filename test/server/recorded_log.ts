@@ -33,6 +33,10 @@ export class RecordedLog implements ServerLog {
     this.events.push({ event: "slowRequest", ...fields });
   }
 
+  readerGivenUp(fields: ClientLabel & { unsentBytes: number }): void {
+    this.events.push({ event: "readerGivenUp", ...fields });
+  }
+
   keyChanged(fields: ClientLabel & KeyChange): void {
     this.events.push({ event: "keyChanged", ...fields });
   }
