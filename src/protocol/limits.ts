@@ -97,11 +97,13 @@ export const FAILED_LOGINS_WAITING_MAX = 1000;
 /** An idle connection is pinged, and dropped when nothing was heard of it for this long. */
 export const IDLE_TIMEOUT_SECONDS = 120;
 
-/** What all clients together may have been sent and not have read: this share of the memory limit, and no less than that. */
+/** What all clients together may have been sent and not have read: this share of `--memory-limit`. */
 export const UNSENT_SHARE = 0.25;
+
+/** And no less than this. */
 export const UNSENT_BYTES_MIN = 256 * MIB;
 
-/** What is read from a connection, in UTF-16 code units of frames, while an answer of its is put together. */
+/** While an answer that takes several turns is put together, so much more is read from its connection, in UTF-16 code units. */
 export const HELD_BACK_LENGTH_MAX = 64 * KIB;
 
 /** Replies that wait for a slow reader: beyond this much nothing more is read from that connection. */
