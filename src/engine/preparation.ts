@@ -2,46 +2,80 @@
  * What is done before a write changes anything, where memory is short: how much it is going to take, and reading back
  * the cold chunks that it changes. Both may refuse it, and then nothing of it was stored.
  */
-import type { Timestamp } from "../protocol/timestamp.ts";
+import { compareTimestamps, type Timestamp } from "../protocol/timestamp.ts";
 import type { Collections } from "./collections.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
   COLUMN_DOCUMENT_END,
   COLUMN_DOCUMENT_START,
+  COLUMN_TEXT_END,
   COLUMN_TS_HIGH,
   COLUMN_TS_LOW,
   COLUMNS,
   type InsertBatch,
 } from "./insert_batch.ts";
 import type { Command } from "./journal_entry.ts";
-import type { Series } from "./series.ts";
+import { ENTRY_BYTES } from "./page.ts";
+import { NEW_PAGE_FACTOR, type Series } from "./series.ts";
 
-/** What a new document takes beside its record, and a record beside its text, in a page that grows by doubling. */
+/** What a new document takes beside its record. */
 const DOCUMENT_BYTES = 1024;
-const RECORD_BYTES = 64;
+/** What a record may take beside its text: a page that it makes grow, or a chunk that it opens. */
+const RECORD_BYTES_MAX = 48 * 1024;
 
-/** What a batch takes in memory if each of its records is a new document's. */
+/** More than a batch takes in memory, whatever there is: told without looking at its documents. */
 export function bytesAtMost({ count, textLength }: InsertBatch): number {
-  return textLength + count * (DOCUMENT_BYTES + RECORD_BYTES);
+  return textLength + count * (DOCUMENT_BYTES + RECORD_BYTES_MAX);
 }
 
-/** About what a batch takes in memory, for which its new documents are counted. */
+/** What comes to one document. */
+type Share = { bytes: number; count: number; earliest: Timestamp };
+
+/** What a batch takes in memory at most, for which its documents are looked up. */
 export function bytesOf(batch: InsertBatch, collections: Collections): number {
-  const { count, columns, names } = batch;
-  let bytes = batch.textLength + count * RECORD_BYTES;
-  let previous = "";
+  const { count, columns } = batch;
+  const shares = new Map<Series, Share>();
+  const newNames = new Set<string>();
+  let bytes = 0;
+  let textStart = 0;
   for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
-    if (seriesAt(batch, row, collections) !== undefined) continue;
-    const name = names.toString(
-      "latin1",
-      columns[row + COLUMN_DOCUMENT_START] as number,
-      columns[row + COLUMN_DOCUMENT_END] as number,
-    );
-    if (name !== previous) bytes += DOCUMENT_BYTES;
-    previous = name;
+    const textEnd = columns[row + COLUMN_TEXT_END] as number;
+    const ownBytes = textEnd - textStart + ENTRY_BYTES;
+    textStart = textEnd;
+    const series = seriesAt(batch, row, collections);
+    if (series !== undefined) addToShare(shares, series, batch, { row, ownBytes });
+    else {
+      bytes += NEW_PAGE_FACTOR * ownBytes;
+      newNames.add(nameAt(batch, row));
+    }
   }
-  return bytes;
+  for (const [series, share] of shares) bytes += series.growthAtMost(share);
+  return bytes + newNames.size * DOCUMENT_BYTES;
+}
+
+function addToShare(
+  shares: Map<Series, Share>,
+  series: Series,
+  { columns }: InsertBatch,
+  { row, ownBytes }: { readonly row: number; readonly ownBytes: number },
+): void {
+  const at = { high: columns[row + COLUMN_TS_HIGH] as number, low: columns[row + COLUMN_TS_LOW] as number };
+  const share = shares.get(series);
+  if (share === undefined) {
+    shares.set(series, { bytes: ownBytes, count: 1, earliest: at });
+    return;
+  }
+  share.bytes += ownBytes;
+  share.count++;
+  if (compareTimestamps(at, share.earliest) < 0) share.earliest = at;
+}
+
+/** Of the document with its collection. */
+function nameAt({ columns, names }: InsertBatch, row: number): string {
+  const text = (start: number, end: number): string =>
+    names.toString("latin1", columns[row + start] as number, columns[row + end] as number);
+  return `${text(COLUMN_COLLECTION_START, COLUMN_COLLECTION_END)}"${text(COLUMN_DOCUMENT_START, COLUMN_DOCUMENT_END)}`;
 }
 
 /**

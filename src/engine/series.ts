@@ -12,7 +12,7 @@ import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { Name } from "./name.ts";
-import { Page, type Rendered } from "./page.ts";
+import { ENTRY_BYTES, Page, type Rendered } from "./page.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
 
@@ -40,6 +40,8 @@ export type LatestQuestion = {
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
 const PAGE_BYTES_AT_FIRST = 128;
+/** A page that grows has up to so many times the room that it needs. */
+export const NEW_PAGE_FACTOR = 2;
 
 export class Series implements ChunkOwner {
   readonly name: Name;
@@ -114,6 +116,36 @@ export class Series implements ChunkOwner {
       const chunk = this.#chunks[index];
       if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
     }
+  }
+
+  /** What its pages take more at most when so many records of so many bytes come, the first of them at a time. */
+  growthAtMost({ bytes, count, earliest }: { bytes: number; count: number; earliest: Timestamp }): number {
+    const chunks = this.#chunks;
+    const last = chunks[chunks.length - 1];
+    const fresh = NEW_PAGE_FACTOR * bytes;
+    if (last === undefined) return fresh;
+    if (last.endsBefore(earliest.high, earliest.low)) {
+      return this.#canTake(last, bytes, count) ? 0 : fresh + this.#changedBytes(last);
+    }
+    // Which chunks they belong to is told of one only.
+    const one = chunks.length === 1 ? last : chunks[Math.max(0, lastChunkStarting(chunks, earliest))];
+    if (count === 1 || chunks.length === 1) return fresh + this.#changedBytes(one as Chunk);
+    return fresh + NEW_PAGE_FACTOR * this.#host.chunks.chunkTextBytesMax * Math.min(count, chunks.length);
+  }
+
+  /** Whether a chunk has room for so many records more, as it is. */
+  #canTake(chunk: Chunk, bytes: number, count: number): boolean {
+    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
+    const page = chunk.isCopy ? undefined : chunk.page;
+    if (page === undefined || page.count + count > chunkRecordsMax) return false;
+    const used = page.textLength + page.count * ENTRY_BYTES;
+    return page.textLength + bytes <= chunkTextBytesMax && used + bytes <= page.blockBytes;
+  }
+
+  /** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
+  #changedBytes(chunk: Chunk): number {
+    const page = chunk.isCopy ? undefined : chunk.page;
+    return NEW_PAGE_FACTOR * (page?.blockBytes ?? this.#host.chunks.chunkTextBytesMax);
   }
 
   isNewest(chunk: Chunk): boolean {

@@ -136,3 +136,45 @@ test("with a disk behind it, ten times the limit is taken, kept and answered", a
   await database.close();
   await storage.close();
 }, 60_000);
+
+test.each([
+  ["pages of all documents that grow at once", (round: number, at: number) => [`d${at}`, round] as const],
+  ["records from the newest to the oldest", (round: number, at: number) => [`d${at}`, -round] as const],
+  ["new documents", (round: number, at: number) => [`d${round}.${at}`, 0] as const],
+  [
+    "records between others",
+    (round: number, at: number) => [`d${at}`, Math.imul(round, 40503) & 0xffff] as const,
+  ],
+  ["a document a batch", (round: number, at: number) => [`d${round % 7}`, round * 1000 + at] as const],
+])("in memory only, the limit is never passed: %s", (_, placeOf) => {
+  for (const [documents, dataLength, limit] of [
+    [1000, 20, 8 * MIB],
+    [100, 500, 4 * MIB],
+  ] as const) {
+    const database = new MemoryDatabase({ memoryBytesMax: limit, longWork: AT_ONCE });
+    let isFull = false;
+    let most = 0;
+    for (let round = 0; !isFull; round++) {
+      batch.clear();
+      for (let at = 0; at < documents; at++) {
+        const [doc, ts] = placeOf(round, at);
+        batch.add({
+          col: "c",
+          doc,
+          ts: timestampFromBigInt(BigInt(ts)),
+          data: noise(round * 7 + at, dataLength),
+        });
+      }
+      try {
+        database.insert(batch);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "memory_full" });
+        isFull = true;
+      }
+      most = Math.max(most, database.memory().usedBytes);
+      expect(database.memory().usedBytes).toBeLessThanOrEqual(limit);
+    }
+    // And not far from it either.
+    expect(most).toBeGreaterThan(limit * 0.4);
+  }
+});
