@@ -3,6 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
+import type { FluxionDB } from "../client/fluxiondb.ts";
 import { readScope, type Scope } from "../protocol/scope.ts";
 import { addClientOptions, readKeyFile, withClient } from "./client_options.ts";
 import { usageError } from "./command_error.ts";
@@ -48,8 +49,8 @@ Scopes: readonly, read_write, read_write_delete. A key that is there already get
 Without --key and --key-file one is made, and shown this once. With --key, \`ps\` shows it to all users of this machine.
 
 Limits: a key that has expired is refused, and whoever is connected with it is closed. One that is limited to
-collections can do nothing to others and does not learn of them. What is not given stays as it is for a key that is
-there already: --expires never and --all-collections lift it.
+collections can do nothing to others and does not learn of them. Of a key that is there already, limits that are not
+given stay as they are, and so does its scope where only limits are: --expires never and --all-collections lift them.
 
 Examples:
   fluxiondb add-key --scope read_write
@@ -62,7 +63,10 @@ function addAddKey(program: Command): void {
   addCommand(program, { name: "add-key", summary, group: GROUP_KEYS }, (command) => {
     addLimitOptions(
       addKeyOptions(command).addOption(
-        new Option("--scope <scope>", "what it may do").argParser(scopeOf).default("readonly"),
+        new Option(
+          "--scope <scope>",
+          "what it may do (default: readonly, or as it is where only limits change)",
+        ).argParser(scopeOf),
       ),
     );
     addClientOptions(command)
@@ -72,7 +76,9 @@ function addAddKey(program: Command): void {
         const limits = readLimitOptions(command, Date.now());
         const key = given ?? randomBytes(MADE_KEY_BYTES).toString("hex");
         await withClient(command, async (client, signal) => {
-          const scope = await client.addApiKey(key, command.opts().scope, { ...limits, signal });
+          const known = Object.keys(limits).length > 0 ? await scopeOfKey(client, given, signal) : undefined;
+          const wanted = command.opts().scope ?? known ?? "readonly";
+          const scope = await client.addApiKey(key, wanted, { ...limits, signal });
           const made = given === undefined ? { key } : {};
           const members = { id: crypto.randomUUID(), ...made };
           const sentence = `Added a key with the scope ${scope}${given === undefined ? `: ${key}` : ""}`;
@@ -111,6 +117,16 @@ function readKey(command: Command): string | undefined {
   const { key, keyFile } = command.opts();
   if (key !== undefined && keyFile !== undefined) throw usageError("Give --key or --key-file, not both");
   return keyFile === undefined ? key : readKeyFile(keyFile, "--key-file");
+}
+
+/** Of a key that is there already. */
+async function scopeOfKey(
+  client: FluxionDB,
+  key: string | undefined,
+  signal: AbortSignal,
+): Promise<Scope | undefined> {
+  if (key === undefined) return undefined;
+  return (await client.apiKeys({ signal })).find((each) => each.key === key)?.scope;
 }
 
 function scopeOf(text: string): Scope {

@@ -4,12 +4,14 @@
  * Parts start from the disk upwards and stop from the network downwards, so that nothing is asked of a part that is
  * not there.
  */
+import { isIP } from "node:net";
 import { ApiKeys } from "../engine/api_keys.ts";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
 import type { AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import { UNSENT_BYTES_MIN, UNSENT_SHARE } from "../protocol/limits.ts";
 import type { StatusOf } from "../server/context.ts";
 import { Metrics } from "../server/metrics.ts";
+import { OpsPortError } from "../server/operations.ts";
 import { type RunningServer, startServer, type TlsKeyPair } from "../server/server.ts";
 import { recoverDirectory } from "../storage/recovery.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
@@ -177,16 +179,21 @@ function listen(options: InstanceOptions, parts: ServerParts): RunningServer {
     return startServer({ ...options, ...parts, tls, unsentBytesMax, nowMs: () => performance.now() });
   } catch (cause) {
     if (cause instanceof CommandError) throw cause;
-    throw new CommandError(`Cannot listen on ${options.host}:${options.port}: ${describeCause(cause)}`, {
-      cause,
-    });
+    const isOps = cause instanceof OpsPortError;
+    const [port, option] = isOps ? [options.opsPort, "--ops-port"] : [options.port, "--port"];
+    const reason = describeCause(isOps ? cause.cause : cause, { host: options.host, option });
+    throw new CommandError(`Cannot listen on ${options.host}:${port}: ${reason}`, { cause });
   }
 }
 
-function describeCause(cause: unknown): string {
+function describeCause(cause: unknown, { host, option }: { host: string; option: string }): string {
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE") return "the port is in use. Stop what uses it, or take another --port";
+  if (code === "EADDRINUSE" && isIP(host) === 0) {
+    // The runtime says the same of a name that nobody knows.
+    return `the port is in use, or there is no such name. Take another ${option}, or check --host`;
+  }
+  if (code === "EADDRINUSE") return `the port is in use. Stop what uses it, or take another ${option}`;
   if (code === "EADDRNOTAVAIL") return "this machine has no such address. Check --host";
-  if (code === "EACCES") return "access is denied. Take a --port above 1023";
+  if (code === "EACCES") return `access is denied. Take a ${option} above 1023`;
   return message;
 }

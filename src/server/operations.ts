@@ -1,6 +1,7 @@
 /**
  * HTTP for whoever looks after the server: `/healthz`, `/readyz` and `/metrics`.
  */
+import type { Server } from "bun";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import { StorageError } from "../storage/storage.ts";
 import type { Login } from "./login.ts";
@@ -26,6 +27,32 @@ const PATHS = ["/healthz", "/readyz", "/metrics", "/backup"];
 /** For whoever shows progress: a stream does not say how long it is. */
 export const BACKUP_BYTES_HEADER = "x-backup-bytes";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** The port of operations cannot be had; what the system says is the cause. */
+export class OpsPortError extends Error {}
+
+/** On a port of their own, where metrics need no API key. @throws OpsPortError */
+export function serveOperations({
+  host,
+  port,
+  operations,
+}: {
+  readonly host: string;
+  readonly port: number;
+  readonly operations: OperationsOptions;
+}): Server<unknown> {
+  try {
+    return Bun.serve({
+      hostname: host,
+      port,
+      development: false,
+      reusePort: false,
+      fetch: (request) => answerOperations(request, operations) ?? text("Not found", 404),
+    });
+  } catch (cause) {
+    throw new OpsPortError("The port of operations cannot be had", { cause });
+  }
+}
 
 /** Undefined for a path that is none of these. */
 export function answerOperations(

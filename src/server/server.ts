@@ -17,7 +17,7 @@ import { KeyExpiry } from "./key_expiry.ts";
 import type { Login } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
 import { Metrics } from "./metrics.ts";
-import { answerOperations, type OperationsOptions } from "./operations.ts";
+import { answerOperations, type OperationsOptions, serveOperations } from "./operations.ts";
 import { READY } from "./reply.ts";
 import type { ServerLog } from "./server_log.ts";
 import { SlowReaders } from "./slow_readers.ts";
@@ -103,7 +103,7 @@ const STOP_HTTP_WAIT_MS = 100;
 /** What Bun takes at most. */
 const BACKPRESSURE_BYTES_MAX = 0x7fff_ffff;
 
-/** Listens when it returns. @throws what Bun throws when the address can't be had. */
+/** Listens when it returns. @throws what Bun throws when the address can't be had; OpsPortError with that as its cause. */
 export function startServer(options: ServerOptions): RunningServer {
   const { host, port, log, dateMs = Date.now } = options;
   const limits = { ...ADJUSTABLE_LIMITS, ...options };
@@ -164,7 +164,15 @@ export function startServer(options: ServerOptions): RunningServer {
     () => {},
   );
   let server = listen(parts, { port, tls: options.tls });
-  const operations = options.opsPort === undefined ? undefined : serveOperations(parts, options.opsPort);
+  let operations: Server<unknown> | undefined;
+  if (options.opsPort !== undefined) {
+    try {
+      operations = serveOperations({ host, port: options.opsPort, operations: parts.operations });
+    } catch (error) {
+      void server.stop(true);
+      throw error;
+    }
+  }
   const loopDelay = new LoopDelay(metrics, options.nowMs);
   return {
     host,
@@ -213,17 +221,6 @@ function listen(
 function notReady({ options, isLoaded, isStopping }: Parts): string | undefined {
   if (isStopping) return "The server is stopping";
   return isLoaded ? options.notReady?.() : "The server is loading its data";
-}
-
-function serveOperations(parts: Parts, port: number): Server<unknown> {
-  return Bun.serve({
-    hostname: parts.options.host,
-    port,
-    development: false,
-    reusePort: false,
-    fetch: (request) =>
-      answerOperations(request, parts.operations) ?? new Response("Not found\n", { status: 404 }),
-  });
 }
 
 function answer(

@@ -71,7 +71,7 @@ export class Catalog {
   /** @throws StorageError; one with `isLocked` when another server holds the directory */
   constructor({ directory }: { directory: string }) {
     this.#file = join(directory, "catalog.db");
-    refuseIfEmptied(this.#file);
+    this.#explaining(() => refuseIfEmptied(this.#file));
     this.#database = openDatabase(this.#file);
     this.#database.run("PRAGMA synchronous = FULL");
   }

@@ -419,8 +419,10 @@ describe("add-key", () => {
       exitCode: 3,
       stderr: expect.stringContaining("permission denied"),
     });
-    await world.output("add-key --key L --scope read_write --expires 2999-01-01");
+    // The scope, too, stays as it is where only a limit is given.
+    await world.output("add-key --key L --expires 2999-01-01");
     expect(await listed()).toMatchObject({
+      scope: "read_write",
       expiresAt: Date.UTC(2999, 0, 1),
       collections: ["a", "/^b{1,2}$/", "c"],
     });

@@ -244,6 +244,26 @@ describe("the start", () => {
     expect(exitCode).toBe(1);
   });
 
+  test("is refused where the port of operations is in use, naming that, and listens on none", async () => {
+    const port = freePort();
+    await using server = await ServerProcess.start({ args: ["--port", String(port)] });
+    const other = freePort();
+    const args = ["serve", "--port", String(other), "--ops-port", String(server.port)];
+    const { exitCode, stderr } = await runProgram(args, { env: { FLUXIONDB_SECRET_KEY: SECRET_KEY } });
+    expect(stderr).toContain(
+      `fluxiondb: Cannot listen on 127.0.0.1:${server.port}: the port is in use. Stop what uses it, or take another --ops-port\n`,
+    );
+    expect(exitCode).toBe(1);
+  });
+
+  test("is refused for a host that nobody knows", async () => {
+    const args = ["serve", "--port", "0", "--host", "no.such.host.invalid"];
+    const { exitCode, stderr } = await runProgram(args, { env: { FLUXIONDB_SECRET_KEY: SECRET_KEY } });
+    expect(stderr).toContain("fluxiondb: Cannot listen on no.such.host.invalid:0: ");
+    expect(stderr).toContain("check --host");
+    expect(exitCode).toBe(1);
+  });
+
   test("is refused on a data directory in use, naming the process that has it", async () => {
     using folder = new TemporaryFolder();
     const data = folder.join("data");

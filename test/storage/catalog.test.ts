@@ -1,11 +1,20 @@
 /**
- * The catalog on a disk that is full.
+ * The catalog where the disk or the system refuses.
  */
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../../src/storage/catalog.ts";
+import { StorageError } from "../../src/storage/storage.ts";
 import { SmallDisk, whyNoSmallDisk } from "../support/small_disk.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
+
+test("a directory that cannot be looked into is an error in words", () => {
+  using folder = new TemporaryFolder();
+  const file = folder.join("file");
+  writeFileSync(file, "");
+  expect(() => new Catalog({ directory: file })).toThrow(StorageError);
+});
 
 using probe = new TemporaryFolder();
 
