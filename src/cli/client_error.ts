@@ -24,9 +24,20 @@ const ADVICE: Readonly<Partial<Record<ErrorCode | ClientErrorCode, string>>> = {
   unknown_type: "This is an older server, which does not know the message",
 };
 
-export function explainClientError({ code, message }: FluxionError): { text: string; exitCode: number } {
-  const advice = ADVICE[code];
+const CERTIFICATE_ADVICE = "If it is yours, name its file in NODE_EXTRA_CA_CERTS";
+const MASTER_KEY_ADVICE = "Give it with --api-key-file or FLUXIONDB_API_KEY";
+
+export function explainClientError(error: FluxionError): { text: string; exitCode: number } {
+  const { code, message } = error;
+  const advice = adviceFor(error);
   return { text: advice === undefined ? message : `${message}. ${advice}`, exitCode: exitCodeOf(code) };
+}
+
+function adviceFor({ code, message, cause }: FluxionError): string | undefined {
+  if (/only the master key/i.test(message)) return MASTER_KEY_ADVICE;
+  if (code !== "connection_failed" || cause === undefined) return ADVICE[code];
+  // The server is there.
+  return /certificate/.test(message) ? CERTIFICATE_ADVICE : undefined;
 }
 
 const exitCodeOf = (code: ErrorCode | ClientErrorCode): number =>

@@ -101,14 +101,15 @@ export class Link {
     if (this.#isEnded || this.#isClosing) return;
     this.#isClosing = true;
     const wasReady = this.#isReady;
-    const [errorCode, text] = wasReady ? this.#lossReason(code, reason) : await this.#failureReason();
+    const [errorCode, text, cause] = wasReady ? this.#lossReason(code, reason) : await this.#failureReason();
     // Ended by this side while the server was asked.
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#options.onEnd(new FluxionError(errorCode, text), wasReady);
+    const error = new FluxionError(errorCode, text, ...(cause === undefined ? [] : [{ cause }]));
+    this.#options.onEnd(error, wasReady);
   }
 
-  #lossReason(code: number, reason: string): [ClientErrorCode, string] {
+  #lossReason(code: number, reason: string): Reason {
     if (code === POLICY_VIOLATION && reason === "API key revoked") {
       return ["unauthorized", `${this.#place()} has revoked the API key`];
     }
@@ -124,24 +125,39 @@ export class Link {
   }
 
   /** A WebSocket hides the answer to its upgrade request, at most its status is in a message: so it is asked for. */
-  async #failureReason(): Promise<[ClientErrorCode, string]> {
-    const refusal = /\b401\b/.test(this.#complaint)
-      ? "Unknown API key, or one that has expired"
-      : await this.#askForRefusal();
-    if (refusal !== undefined) return ["unauthorized", `${this.#place()} refused the API key: ${refusal}`];
-    const complaint = this.#complaint.replaceAll(this.#address.href, this.#place());
-    return ["connection_failed", `Cannot connect to ${this.#place()}${complaint && `: ${complaint}`}`];
+  async #failureReason(): Promise<Reason> {
+    const place = this.#place();
+    if (/\b401\b/.test(this.#complaint)) {
+      return ["unauthorized", `${place} refused the API key: Unknown API key, or one that has expired`];
+    }
+    const cause = await this.#askForRefusal();
+    if (cause instanceof Refusal) {
+      if (cause.status === 401) return ["unauthorized", `${place} refused the API key: ${cause.message}`];
+      return [
+        "connection_failed",
+        `${place} refused the connection (${cause.status}): ${cause.message}`,
+        cause,
+      ];
+    }
+    if (cause !== undefined) {
+      return ["connection_failed", `The certificate of ${place} is not trusted: ${cause.message}`, cause];
+    }
+    const complaint = this.#complaint.replaceAll(this.#address.href, place);
+    return ["connection_failed", `Cannot connect to ${place}${complaint && `: ${complaint}`}`];
   }
 
-  async #askForRefusal(): Promise<string | undefined> {
+  /** What the server says, or what is wrong with its certificate. */
+  async #askForRefusal(): Promise<Refusal | Error | undefined> {
     const address = new URL(this.#address);
     address.protocol = address.protocol === "wss:" ? "https:" : "http:";
     try {
       const response = await fetch(address, { signal: AbortSignal.timeout(DIAGNOSIS_MS) });
-      return response.status === 401 ? (await response.text()).trim().slice(0, 100) : undefined;
-    } catch {
+      if (!REFUSALS.has(response.status)) return undefined;
+      return new Refusal(response.status, (await response.text()).trim().slice(0, 200));
+    } catch (error) {
       // Not there at all, or a browser that may not look: then there is nothing more to tell.
-      return undefined;
+      const code = String((error as { code?: unknown }).code);
+      return error instanceof Error && /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code) ? error : undefined;
     }
   }
 
@@ -149,6 +165,21 @@ export class Link {
   #place(): string {
     const { origin, protocol, host, pathname } = this.#options.url;
     return origin === "null" ? `${protocol}//${host}${pathname}` : `${protocol}//${host}`;
+  }
+}
+
+/** What is wrong, in words, and what has said so, if something has. */
+type Reason = [code: ClientErrorCode, text: string, cause?: Error];
+
+/** The statuses of a server that is there and does not let this client in, now or at all. */
+const REFUSALS = new Set([401, 403, 429, 503]);
+
+class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, text: string) {
+    super(text);
+    this.status = status;
   }
 }
 

@@ -103,7 +103,7 @@ export function compilePattern(
   if (source.length > lengthMax) {
     throw new DatabaseError(
       "bad_pattern",
-      `A pattern may have ${lengthMax} characters, got ${source.length}`,
+      `A pattern may have ${lengthMax} characters (--max-pattern), got ${source.length}`,
     );
   }
   if ((source.match(UNICODE_CLASS)?.length ?? 0) > PATTERN_UNICODE_CLASSES_MAX) {

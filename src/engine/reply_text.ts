@@ -169,7 +169,7 @@ export class ReplyText implements AnswerBytes {
 export const replyTooLarge = (bytesMax: number): DatabaseError =>
   new DatabaseError(
     "reply_too_large",
-    `The reply would be larger than ${bytesMax} bytes: ask for less with from, to or limit`,
+    `The reply would be larger than ${bytesMax} bytes (--max-reply): ask for less with from, to or limit`,
   );
 
 function writeAscii(target: Buffer, start: number, { bytes }: AsciiText): void {

@@ -64,7 +64,7 @@ export class WriteLimits {
       this.#checkSize(Buffer.byteLength(value), "sval.value");
     }
     if (collections.size >= collectionsMax && collections.get(col) === undefined) {
-      throw full("collections", collectionsMax);
+      throw full("collections", collectionsMax, "--max-collections");
     }
     if (this.#valuesSeen + ++this.#valuesSince <= keyValuesMax) return;
     if (this.#valuesSince > Math.max(keyValuesMax, collections.size)) {
@@ -73,7 +73,7 @@ export class WriteLimits {
     }
     const values = collections.get(col)?.values;
     if (values !== undefined && values.size >= keyValuesMax && values.get(key) === undefined) {
-      throw full("key-values in this collection", keyValuesMax);
+      throw full("key-values in this collection", keyValuesMax, "--max-values");
     }
   }
 
@@ -117,17 +117,20 @@ export class WriteLimits {
       documents.add(doc);
     }
     if (newCollectionCount > 0 && collections.size + newCollectionCount > collectionsMax) {
-      throw full("collections", collectionsMax);
+      throw full("collections", collectionsMax, "--max-collections");
     }
     if (newDocumentCount > 0 && collections.documentCount + newDocumentCount > documentsMax) {
-      throw full("documents", documentsMax);
+      throw full("documents", documentsMax, "--max-documents");
     }
   }
 
   #checkSize(bytes: number, field: string): void {
     const { recordBytesMax } = this.#limits;
     if (bytes <= recordBytesMax) return;
-    throw new DatabaseError("too_large", `${field}: expected at most ${recordBytesMax} bytes, got ${bytes}`);
+    throw new DatabaseError(
+      "too_large",
+      `${field}: expected at most ${recordBytesMax} bytes (--max-record), got ${bytes}`,
+    );
   }
 
   #checkName(name: string, field: string): void {
@@ -142,9 +145,12 @@ export class WriteLimits {
 const UTF8_BYTES_MAX = 3;
 
 function tooMany(type: string, max: number, count: number): DatabaseError {
-  return new DatabaseError("too_large", `${type}: expected at most ${max} records, got ${count}`);
+  return new DatabaseError(
+    "too_large",
+    `${type}: expected at most ${max} records (--max-records), got ${count}`,
+  );
 }
 
-function full(what: string, max: number): DatabaseError {
-  return new DatabaseError("limit_reached", `There may be ${max} ${what}, and no more`);
+function full(what: string, max: number, option: string): DatabaseError {
+  return new DatabaseError("limit_reached", `There may be ${max} ${what}, and no more (${option})`);
 }

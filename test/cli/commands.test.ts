@@ -361,6 +361,16 @@ describe("every command", () => {
     }
   });
 
+  test("gives the server's reason when it lets nobody in", async () => {
+    await using full = await CommandWorld.open(["--max-connections", "1"]);
+    await using _client = await full.server.connect();
+    expect(await full.run("collections")).toMatchObject({
+      exitCode: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/refused the connection \(503\): Too many connections[^.]*\n$/),
+    });
+  });
+
   test("takes an address as people write it", async () => {
     const address = world.server.url.replace("ws://", "");
     for (const url of [address, `http://${address}`, `ws://${address}/any/path`]) {

@@ -68,6 +68,18 @@ test("encrypts, and takes a new certificate on SIGHUP without losing a connectio
   expect(await server.kill("SIGTERM")).toBe(0);
 });
 
+test("a command says that it does not trust a certificate, and how it may", async () => {
+  const args = ["--tls-cert", fixture("one.cert.pem"), "--tls-key", fixture("one.key.pem")];
+  await using server = await ServerProcess.start({ args });
+  const outcome = await runProgram(["collections", "--url", server.url, "--api-key", SECRET_KEY]);
+  expect(outcome).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(
+      /^fluxiondb: The certificate of wss:.* is not trusted: .*NODE_EXTRA_CA_CERTS\n$/,
+    ),
+  });
+});
+
 test("refuses files that are no certificate and key, and names them", async () => {
   using folder = new TemporaryFolder();
   writeFileSync(folder.join("nothing"), "");

@@ -211,7 +211,8 @@ describe("a reply beyond the limit", () => {
     await using client = await server.connect();
     // Beyond the limit in bytes, not in characters.
     await ask(client, "ins", record({ data: "ü".repeat(600) }));
-    const error = "The reply would be larger than 1000 bytes: ask for less with from, to or limit";
+    const error =
+      "The reply would be larger than 1000 bytes (--max-reply): ask for less with from, to or limit";
     expect(await ask(client, "qdoc", { col: "c", doc: "d" })).toBe(refused(error, "reply_too_large"));
     expect(await ask(client, "qdoc", { col: "c", doc: "d", to: 0 })).toBe('{"id":"1","records":[]}');
   });

@@ -57,11 +57,11 @@ describe("frameRecordsMax", () => {
         client,
         ["x", "y", "z"].map((doc) => record("c", doc)),
       ),
-    ).toEqual(thrice("ins: expected at most 2 records, got 3", "too_large"));
+    ).toEqual(thrice("ins: expected at most 2 records (--max-records), got 3", "too_large"));
     const keys = ["a", "b", "c"].map((doc) => ({ col: "c", doc, ts: 1 }));
     expect(JSON.parse(await ask(client, "dmrec", keys))).toEqual({
       id: "1",
-      error: "dmrec: expected at most 2 records, got 3",
+      error: "dmrec: expected at most 2 records (--max-records), got 3",
       code: "too_large",
     });
     expect(await stateOf(client)).toBe(before);
@@ -78,12 +78,12 @@ describe("recordBytesMax", () => {
     expect(await ask(client, "ins", [fits, record("c", "e")])).toBe(OK);
     const before = await stateOf(client);
     expect(await insertEachWay(client, [record("c", "f"), larger])).toEqual(
-      thrice("ins[1]: expected at most 64 bytes, got 65", "too_large"),
+      thrice("ins[1]: expected at most 64 bytes (--max-record), got 65", "too_large"),
     );
     const set = (value: string) => ask(client, "sval", { col: "c", key: "k", value });
     expect(JSON.parse(await set("ü".repeat(33)))).toEqual({
       id: "1",
-      error: "sval.value: expected at most 64 bytes, got 66",
+      error: "sval.value: expected at most 64 bytes (--max-record), got 66",
       code: "too_large",
     });
     expect(await stateOf(client)).toBe(before);
@@ -126,7 +126,7 @@ describe("patternLengthMax", () => {
     for (const data of [{ doc: "/abcde/" }, { where: "/abcde/" }, { filter: "/abcde/i" }]) {
       expect(JSON.parse(await ask(client, "qry", { col: "c", ts: 1, ...data }))).toEqual({
         id: "1",
-        error: "A pattern may have 4 characters, got 5",
+        error: "A pattern may have 4 characters (--max-pattern), got 5",
         code: "bad_pattern",
       });
     }
@@ -142,7 +142,10 @@ describe("collectionsMax", () => {
     const { client } = world;
     expect(await ask(client, "ins", [record("a", "d"), record("b", "d"), record("b", "e")])).toBe(OK);
     const before = await stateOf(client);
-    const full = { error: "There may be 2 collections, and no more", code: "limit_reached" };
+    const full = {
+      error: "There may be 2 collections, and no more (--max-collections)",
+      code: "limit_reached",
+    };
     expect(await insertEachWay(client, [record("a", "e"), record("c", "d")])).toEqual(
       thrice(full.error, full.code),
     );
@@ -162,7 +165,7 @@ describe("documentsMax", () => {
   test("bounds documents of all collections, however they come and go", async () => {
     await using world = await limitedServer({ documentsMax: 3 });
     const { client } = world;
-    const full = thrice("There may be 3 documents, and no more", "limit_reached");
+    const full = thrice("There may be 3 documents, and no more (--max-documents)", "limit_reached");
     expect(await ask(client, "ins", [record("a", "1"), record("a", "1"), record("b", "1")])).toBe(OK);
     const before = await stateOf(client);
     expect(await insertEachWay(client, [record("a", "2"), record("b", "2")])).toEqual(full);
@@ -192,7 +195,7 @@ describe("keyValuesMax", () => {
     );
     expect(JSON.parse(await set("c", "x"))).toEqual({
       id: "1",
-      error: "There may be 2 key-values in this collection, and no more",
+      error: "There may be 2 key-values in this collection, and no more (--max-values)",
       code: "limit_reached",
     });
     await ask(client, "rval", { col: "c", key: "a" });
