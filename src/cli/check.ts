@@ -20,8 +20,8 @@ import { escapeControls } from "./table.ts";
 const HELP = `
 Everything is read and compared: what SQLite finds in each file; checksums of records, documents, key-values, the journal
 and API keys; the index of chunks with the chunks, times with the records that hold them, counts with what is counted.
-Nothing is changed, and a directory that a server holds is refused. It ends with 0 when all is well, and with 1 when
-something is not.
+No data is changed. The directory has to be one that you may write to, and one that a server holds is refused. It ends
+with 0 when all is well, and with 1 when something is not.
 
 Example:
   fluxiondb check ./data

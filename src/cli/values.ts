@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
+import { readPattern } from "../protocol/pattern.ts";
 import { addClientOptions, withClient } from "./client_options.ts";
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_VALUES } from "./command_group.ts";
@@ -73,7 +74,8 @@ function addGet(program: Command): void {
           await withClient(command, async (client, signal) => {
             const values = await client.values(col, key, { signal });
             // A key that is not there has an empty value, to the protocol and to older scripts.
-            if (!isOlder && key !== undefined && values.get(key) === "") {
+            const isLiteral = key !== undefined && readPattern(key) === undefined;
+            if (!isOlder && isLiteral && (values.get(key) ?? "") === "") {
               const keys = await client.valueKeys(col, { signal });
               if (!keys.includes(key))
                 throw notFound(`There is no key ${JSON.stringify(key)} in ${JSON.stringify(col)}`);

@@ -193,7 +193,10 @@ describe("the shorter spellings", () => {
     await world.output(`set c f --value-file ${world.folder.join("value")}`);
     await world.output("set c i --value-file -", { input: "from input" });
     expect(JSON.parse(await world.output("get c"))).toEqual({ f: "from a file\n", i: "from input", k: "v" });
-    expect(await world.run("get c none")).toMatchObject({ exitCode: 4, stdout: "" });
+    for (const names of ["c none", "nowhere none"]) {
+      expect(await world.run(`get ${names}`)).toMatchObject({ exitCode: 4, stdout: "" });
+    }
+    expect(JSON.parse(await world.output("get nowhere /none/"))).toEqual({});
     expect(JSON.parse(await world.output("value-keys c"))).toEqual(["f", "i", "k"]);
     await world.output("delete-value c k");
     await world.output(["delete-record", "c", "d", "--ts", "1970-01-01T00:00:05Z"]);
