@@ -20,7 +20,7 @@ import { addCollections, addHistory, addLatest } from "./fetch.ts";
 import { addHealth } from "./health.ts";
 import { addInsert, addInsertRecord } from "./insert.ts";
 import { describeError } from "./log.ts";
-import { flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
+import { flushNotes, flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
 import { addQuery } from "./query.ts";
 import { addRestore } from "./restore.ts";
 import { addServe } from "./serve.ts";
@@ -124,6 +124,16 @@ function complain(message: string, exitCode: number): number {
   return exitCode;
 }
 
-const exitCode = await run(process.argv.slice(2));
-await flushOutput();
+/** A result that does not reach its reader makes a failure of what was done. */
+async function finish(exitCode: number): Promise<number> {
+  try {
+    await flushOutput();
+    return exitCode;
+  } catch (error) {
+    return exitCode === EXIT_OK ? explain(error) : exitCode;
+  }
+}
+
+const exitCode = await finish(await run(process.argv.slice(2)));
+await flushNotes();
 process.exit(exitCode);
