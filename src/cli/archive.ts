@@ -136,7 +136,7 @@ async function runImport(command: Command): Promise<void> {
   }
   const directory = folderOf(command, "inDir", "--in-dir");
   const { collections, apiKeys } = readScope(command);
-  const { legacy, skipBad, dryRun, json } = command.opts();
+  const { legacy, skipBad, dryRun, json, timeout: timeoutMs } = command.opts();
   await withSource(command, { mustExist: false }, async (client, signal) => {
     const bars = new ImportBars();
     const { summary, notes } = await archiving(
@@ -148,6 +148,7 @@ async function runImport(command: Command): Promise<void> {
         skipBad: skipBad === true,
         dryRun: dryRun === true,
         signal,
+        timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
     ).catch((error: unknown) => {
@@ -173,7 +174,7 @@ async function runImport(command: Command): Promise<void> {
 }
 
 async function runTakeOver(command: Command, file: string): Promise<void> {
-  const { skipBad, dryRun, json, inDir } = command.opts();
+  const { skipBad, dryRun, json, inDir, timeout: timeoutMs } = command.opts();
   if (inDir !== undefined) throw usageError("Give --in-dir or --from-fluxiondb, not both");
   await withSource(command, { mustExist: false }, async (client, signal) => {
     const bars = new ImportBars();
@@ -184,6 +185,7 @@ async function runTakeOver(command: Command, file: string): Promise<void> {
         skipBad: skipBad === true,
         dryRun: dryRun === true,
         signal,
+        timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
     ).finally(() => bars.clear());
