@@ -151,12 +151,7 @@ async function runImport(command: Command): Promise<void> {
         timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
-    ).catch((error: unknown) => {
-      bars.clear();
-      if (bars.stored > 0)
-        writeNote(`Records stored so far: ${bars.stored}. The same command goes on from there\n`);
-      throw error;
-    });
+    ).catch((error: unknown) => bars.endWith(error, command));
     bars.clear();
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
     if (dryRun === true && isNoteTerminal()) writeNote("Nothing was sent: this is what would have been\n");
@@ -188,7 +183,8 @@ async function runTakeOver(command: Command, file: string): Promise<void> {
         timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
-    ).finally(() => bars.clear());
+    ).catch((error: unknown) => bars.endWith(error, command));
+    bars.clear();
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
     if (dryRun !== true) checkCounts(summary, before, await client.status({ signal }));
     const head = ["collection", "documents", "records", "key-values"];
@@ -223,7 +219,7 @@ class ImportBars {
   #phase: ImportProgress["phase"] | undefined;
   #bar: ProgressBar | undefined;
   /** Records that were sent and acknowledged. */
-  stored = 0;
+  #stored = 0;
 
   update({ phase, records, bytes, totalBytes }: ImportProgress): void {
     if (phase !== this.#phase) {
@@ -231,13 +227,27 @@ class ImportBars {
       this.#phase = phase;
       this.#bar = new ProgressBar({ title: phase === "checking" ? "Checking" : "Importing" });
     }
-    if (phase === "sending") this.stored = records;
+    if (phase === "sending") this.#stored = records;
     const part = totalBytes > 0 ? bytes / totalBytes : undefined;
     this.#bar?.update({ part, count: records, unit: "records" });
   }
 
   clear(): void {
     this.#bar?.clear();
+  }
+
+  /** Says what is there of an import that failed. @throws the error */
+  endWith(error: unknown, command: Command): never {
+    this.clear();
+    // A server in this process has not saved what it acknowledged.
+    if (command.opts().data !== undefined && this.#phase === "sending") {
+      writeNote("What was imported so far may be lost. The same command imports all, from the beginning\n");
+    } else if (this.#stored > 0) {
+      writeNote(
+        `Records stored so far: ${this.#stored}. The same command starts from the beginning; what it sends again changes nothing\n`,
+      );
+    }
+    throw error;
   }
 }
 

@@ -306,8 +306,21 @@ test("an import that the server cannot take says how far it came", async () => {
   const { exitCode, stdout, stderr } = await small.run(`import --all --in-dir ${small.folder.join("in")}`);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
   expect(stderr).toMatch(
-    /^Records stored so far: [1-9]\d*\. The same command goes on from there\nfluxiondb: .*memory/,
+    /^Records stored so far: [1-9]\d*\. The same command starts from the beginning; what it sends again changes nothing\nfluxiondb: .*memory/,
   );
+});
+
+test("an import into a data directory that fails counts nothing that is not saved", async () => {
+  const folder = world.folder.join("refused");
+  await Bun.write(`${folder}/c/d.jsonl`, '{"ts":1,"data":"x"}\n');
+  await Bun.write(`${folder}/apikeys.json`, JSON.stringify([{ key: "k".repeat(10_000), scope: "readonly" }]));
+  const command = `import --all --in-dir ${folder} --data ${world.folder.join("unsaved")}`;
+  const { exitCode, stderr } = await world.run(command, { env: { FLUXIONDB_API_KEY: "" } });
+  expect(exitCode).toBeGreaterThan(0);
+  expect(stderr).toContain(
+    "What was imported so far may be lost. The same command imports all, from the beginning\n",
+  );
+  expect(stderr).not.toContain("Records stored");
 });
 
 describe("every command", () => {
