@@ -3,7 +3,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { PROGRAM, runProgram } from "../support/program.ts";
 import { CommandWorld } from "./command_world.ts";
 
@@ -308,6 +308,24 @@ test("an import that the server cannot take says how far it came", async () => {
   expect(stderr).toMatch(
     /^Records stored so far: [1-9]\d*\. The same command starts from the beginning; what it sends again changes nothing\nfluxiondb: .*memory/,
   );
+});
+
+test("an import that is dry, or has no source, makes no data directory", async () => {
+  const folder = world.folder.join("dry");
+  await Bun.write(`${folder}/c/d.jsonl`, '{"ts":1,"data":"x"}\n');
+  const data = world.folder.join("not-made");
+  const env = { FLUXIONDB_API_KEY: "" };
+  const dry = await world.run(`import --all --in-dir ${folder} --data ${data} --dry-run`, { env });
+  expect(dry).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(JSON.parse(dry.stdout)).toMatchObject({ collections: [{ records: 1 }], dryRun: true });
+  for (const [source, problem] of [
+    [`--all --in-dir ${folder}/none`, `Cannot read ${folder}/none: there is no such folder`],
+    [`--from-fluxiondb ${folder}/none`, `There is no file ${folder}/none`],
+  ]) {
+    const outcome = await world.run(`import ${source} --data ${data}`, { env });
+    expect(outcome).toEqual({ exitCode: 1, stdout: "", stderr: `fluxiondb: ${problem}\n` });
+  }
+  expect(existsSync(data)).toBe(false);
 });
 
 test("an import into a data directory that fails counts nothing that is not saved", async () => {
