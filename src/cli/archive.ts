@@ -20,6 +20,7 @@ import {
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_ARCHIVE } from "./command_group.ts";
 import { addCommand } from "./command_names.ts";
+import { explainingFiles } from "./file_problem.ts";
 import { withLocalServer } from "./local_server.ts";
 import { isNoteTerminal, writeNote } from "./output.ts";
 import { ProgressBar } from "./progress_bar.ts";
@@ -313,10 +314,10 @@ async function withSource(
   );
 }
 
-/** What is wrong with an archive is told without a stack. */
+/** What is wrong with an archive, or with where it is, is told without a stack. */
 async function archiving<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
-    return await work();
+    return await explainingFiles(work);
   } catch (cause) {
     if (cause instanceof ArchiveError) throw new CommandError(cause.message, { cause });
     throw cause;

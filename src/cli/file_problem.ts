@@ -12,7 +12,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EROFS: "it is on a disk that takes no writes. Give another place",
   EACCES: "this user may not open or write it. Change its permissions, or give another place",
   EPERM: "this user may not open or write it. Change its permissions, or give another place",
-  EISDIR: "it is a folder. Give the name of a file",
+  EISDIR: "it is a folder. Give a file, or move the folder away",
   ENOTDIR: "a part of it is a file, not a folder. Give another place",
   EEXIST: "there is a file of that name. Give a folder",
   ENOENT: "there is no such file or folder. Check how it is spelled",
