@@ -97,11 +97,19 @@ function termOf(command: Command): string {
 /** Runs the command line and returns the exit code. */
 async function run(args: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    const program = createProgram();
+    await program.parseAsync(withoutHelp(program, args), { from: "user" });
     return EXIT_OK;
   } catch (error) {
     return explain(error);
   }
+}
+
+/** Commander answers `help nonsense` with the general help: this is the way to what it says to `nonsense`. */
+function withoutHelp(program: Command, args: readonly string[]): readonly string[] {
+  const [first, name, ...rest] = args;
+  const isKnown = name === "help" || program.commands.some((command) => command.name() === name);
+  return first === "help" && name !== undefined && !name.startsWith("-") && !isKnown ? [name, ...rest] : args;
 }
 
 function explain(error: unknown): number {
