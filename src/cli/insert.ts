@@ -33,7 +33,7 @@ line names the columns. Of each object or line,
   "data" is what is stored (--data-field); without such a field, all other fields are, as a JSON object.
 
 Lines are sent as they come. A broken line ends it, unless --skip-bad: what came before is stored, and running it again
-changes nothing, since a record replaces one at the same time.
+changes nothing, since a record replaces one at the same time. A wrong quote in CSV ends it in any case.
 
 ${TIME_HELP}
 Examples:

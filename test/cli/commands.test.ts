@@ -154,13 +154,26 @@ describe("insert", () => {
     ['{"doc":"d","data":"x"}', "", "ts: expected a 64-bit integer, got nothing"],
     ['{"ts":"soon","doc":"d","data":"x"}', "", "ts: expected a time such as"],
     ['{"ts":1,"doc":"d"}', "", "data: expected a string or a JSON value, got nothing"],
-    ["ts,doc,data\n1,d\n", "", "Invalid Record Length"],
+    ["ts,doc,data\n1,d\n", "", "standard input, line 2: expected 3 cells, got 2"],
+    ["ts,doc,data\n1,d,x,y\n", "", "standard input, line 2: expected 3 cells, got 4"],
+    ['ts,doc,data\n1,d,"x"y\n', "", "Invalid Closing Quote"],
     ['ts,doc,data\n1,d,"x\n', "", "Quote Not Closed"],
   ])("refuses %p %p", async (input, flags, problem) => {
     const { exitCode, stderr } = await world.run(`insert c ${flags}`.trim(), { input });
-    expect(exitCode).toBeGreaterThan(0);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain(problem);
     expect(stderr).not.toContain("bug");
+  });
+
+  test("leaves out lines of CSV with too few or too many cells, and goes on", async () => {
+    const input = "ts,doc,data\n1,d\n2,d,x\n3,d,x,y\n4,d,x\n";
+    expect(await world.run("insert c --skip-bad", { input })).toEqual({
+      exitCode: 0,
+      stdout: '{\n  "inserted": 2,\n  "skipped": 2\n}\n',
+      stderr:
+        "Skipped standard input, line 2: expected 3 cells, got 2\nSkipped standard input, line 4: expected 3 cells, got 4\n",
+    });
+    expect(await world.output("query c d --format ndjson")).toBe(record(2, "d", "x") + record(4, "d", "x"));
   });
 
   test("sends what comes slowly without waiting for more", async () => {
@@ -383,7 +396,8 @@ describe("every command", () => {
       ["collections --api-key-file /none", {}, 2, "--api-key-file: cannot read /none"],
       ["collections --api-key a --api-key-file b", {}, 2, "Give --api-key or --api-key-file, not both"],
       ["collections --timeout never", {}, 2, "--timeout: expected seconds"],
-      ["nonsense", {}, 2, "unknown command"],
+      ["nonsense", {}, 2, "unknown command 'nonsense'"],
+      ["help nonsense", {}, 2, "unknown command 'nonsense'"],
     ] as const) {
       const outcome = await world.run(command, { env });
       expect(outcome).toMatchObject({ exitCode, stdout: "" });
