@@ -23,7 +23,8 @@ import { writeResult } from "./result.ts";
 
 const HELP = `
 Checks the whole file, writes a new data directory, and reads all of that. A directory that holds anything is refused.
-API keys work again when the server gets the same secret key: keep DATA/secret.key in a safe place of its own.
+API keys work with any secret key; to list or export them, the server needs the same as before: keep DATA/secret.key in
+a safe place of its own. The master key is the secret key that the server is started with.
 
 Example:
   fluxiondb restore --in data-2026-03-01.backup --data ./restored
