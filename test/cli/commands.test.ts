@@ -205,6 +205,10 @@ describe("the shorter spellings", () => {
     writeFileSync(world.folder.join("value"), "from a file\n");
     await world.output(`set c f --value-file ${world.folder.join("value")}`);
     await world.output("set c i --value-file -", { input: "from input" });
+    expect(await world.run(`set c k v --value-file ${world.folder.join("value")}`)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("fluxiondb: Give the value or --value-file, not both\n"),
+    });
     expect(JSON.parse(await world.output("get c"))).toEqual({ f: "from a file\n", i: "from input", k: "v" });
     expect(await world.run("get c none")).toMatchObject({ exitCode: 4, stdout: "" });
     expect(JSON.parse(await world.output("value-keys c"))).toEqual(["f", "i", "k"]);
@@ -475,7 +479,10 @@ describe("add-key", () => {
   });
 
   test.each([
-    ["--expires yesterday", "--expires: expected a time such as"],
+    [
+      "--expires yesterday",
+      "--expires: expected a time such as 2026-12-31, 2026-12-31T12:30:00Z, 30d or never, got",
+    ],
     ["--expires 2001-01-01", '--expires: expected a time to come, got "2001-01-01"'],
     ["--expires 1700000000", "--expires: expected a time to come"],
     ["--collections a,,b", '--collections: expected names joined by commas, got "a,,b"'],
