@@ -72,12 +72,20 @@ function addAddKey(program: Command): void {
         const limits = readLimitOptions(command, Date.now());
         const key = given ?? randomBytes(MADE_KEY_BYTES).toString("hex");
         await withClient(command, async (client, signal) => {
-          const scope = await client.addApiKey(key, command.opts().scope, { ...limits, signal });
+          const held = await client.putApiKey(key, command.opts().scope, { ...limits, signal });
+          const { scope, expiresAt, collections } = held;
           const made = given === undefined ? { key } : {};
           const members = { id: crypto.randomUUID(), ...made };
           const sentence = `Added a key with the scope ${scope}${given === undefined ? `: ${key}` : ""}`;
-          // In the order of the older tool.
-          writeDone(sentence, { json: true, members, last: { scope } });
+          const added = { ...held, key, deletable: true };
+          const shown = limitColumns([added]).map(({ head, cell }) => `${head} ${cell(added)}`);
+          // In the order of the older tool, which knows of no limits.
+          const last = {
+            scope,
+            ...(expiresAt !== undefined && { expiresAt }),
+            ...(collections !== undefined && { collections }),
+          };
+          writeDone([sentence, ...shown].join(", "), { json: true, members, last });
         });
       });
   });

@@ -468,7 +468,14 @@ describe("add-key", () => {
       exitCode: 3,
       stderr: expect.stringContaining("permission denied"),
     });
-    await world.output("add-key --key L --scope read_write --expires 2999-01-01");
+    const added = await world.output("add-key --key L --scope read_write --expires 2999-01-01");
+    expect(JSON.parse(added)).toEqual({
+      id: expect.any(String),
+      status: "ok",
+      scope: "read_write",
+      expiresAt: Date.UTC(2999, 0, 1),
+      collections: ["a", "/^b{1,2}$/", "c"],
+    });
     expect(await listed()).toMatchObject({
       expiresAt: Date.UTC(2999, 0, 1),
       collections: ["a", "/^b{1,2}$/", "c"],
