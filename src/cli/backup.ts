@@ -1,7 +1,7 @@
 /**
  * `fluxiondb backup`: all of a running server to one file.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { FluxionError } from "../client/fluxion_error.ts";
@@ -44,6 +44,10 @@ export function addBackup(program: Command): void {
 async function backup(command: Command): Promise<void> {
   const { out, json } = command.opts();
   if (!out) throw usageError("Give the file: --out <file>");
+  // Not after all has come.
+  if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CommandError(`${out} is a folder. Give the name of a file in it`);
+  }
   const url = readUrl(command);
   const apiKey = readApiKey(command);
   const partial = `${out}${PARTIAL}`;
@@ -120,7 +124,7 @@ async function ask(address: URL, init: RequestInit): Promise<Response> {
     if (init.signal?.aborted) throw cause;
     throw new FluxionError(
       "connection_failed",
-      `Cannot connect to ${address.origin}: ${(cause as Error).message}`,
+      `Cannot connect to ${address.origin} (${(cause as NodeJS.ErrnoException).code ?? "no answer"})`,
     );
   }
 }

@@ -4,7 +4,7 @@
  * All is unpacked and checked in a folder inside it first. The catalog, which makes it a data directory, gets its place
  * last, so that no server starts with half of it.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { readBackup } from "../storage/backup_file.ts";
@@ -51,6 +51,7 @@ async function restore(command: Command): Promise<void> {
   if (!file) throw usageError("Give the backup: --in <file>");
   if (!data) throw usageError("Give the data directory: --data <dir>");
   if (!existsSync(file)) throw new CommandError(`There is no file ${file}`);
+  if (statSync(file).isDirectory()) throw new CommandError(`${file} is a folder. Give the file of a backup`);
   await interruptible((signal) =>
     explainingFiles(async () => {
       const directory = resolve(data);

@@ -159,6 +159,10 @@ describe("a backup that is interrupted", () => {
     const { exitCode, stderr } = await save(server, folder.join("none", "x"));
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/^fluxiondb: .*none\/x.partial: there is no such file or folder/);
+    expect(await save(server, folder.path)).toMatchObject({
+      exitCode: 1,
+      stderr: `fluxiondb: ${folder.path} is a folder. Give the name of a file in it\n`,
+    });
     expect(server.output).not.toContain("Backup");
   });
 });
