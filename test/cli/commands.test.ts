@@ -314,6 +314,20 @@ describe("export and import", () => {
   });
 });
 
+test("export of all with a key that is not the master key says so before it writes anything", async () => {
+  const out = world.folder.join("denied");
+  const { key } = JSON.parse(await world.output("add-key --scope readonly"));
+  await world.output("insert c d --data x");
+  const env = { FLUXIONDB_API_KEY: key };
+  const outcome = await world.run(`export --all --out-dir ${out}`, { env });
+  expect(outcome).toMatchObject({ exitCode: 3, stdout: "" });
+  expect(outcome.stderr).toContain(
+    "Nothing was exported: the API keys need the master key, collections by name do not",
+  );
+  expect(existsSync(out)).toBe(false);
+  expect(await world.run(`export --col c --out-dir ${out}`, { env })).toMatchObject({ exitCode: 0 });
+});
+
 test("an import that the server cannot take says how far it came", async () => {
   await using small = await CommandWorld.open(["--memory-limit", "16MiB"]);
   const lines = Array.from({ length: 3000 }, (_, ts) =>
