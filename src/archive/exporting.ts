@@ -8,7 +8,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { FluxionError } from "../client/fluxion_error.ts";
 import type { FluxionDB } from "../client/fluxiondb.ts";
-import type { CallOptions } from "../client/types.ts";
+import type { ApiKey, CallOptions } from "../client/types.ts";
 import { ArchiveError } from "./archive_error.ts";
 import { ArchiveFile } from "./archive_file.ts";
 import {
@@ -109,6 +109,8 @@ class Exporter {
     for (const name of names) {
       if (!folders.has(name)) throw new ArchiveError(`There is no collection ${JSON.stringify(name)}`);
     }
+    // Before anything is written: only the master key may read them.
+    const keys = apiKeys ? await this.#readApiKeys() : undefined;
     makeFolder(directory);
     const collections: ExportSummary["collections"][number][] = [];
     for (const name of names)
@@ -116,7 +118,7 @@ class Exporter {
     return {
       outputDir: directory,
       collections,
-      ...(apiKeys && { apiKeys: await this.#exportApiKeys() }),
+      ...(keys && { apiKeys: await this.#exportApiKeys(keys) }),
     };
   }
 
@@ -195,9 +197,18 @@ class Exporter {
     }
   }
 
+  async #readApiKeys(): Promise<readonly ApiKey[]> {
+    try {
+      return await this.#client.apiKeys(this.#call);
+    } catch (cause) {
+      if (!(cause instanceof FluxionError) || cause.code !== "permission_denied") throw cause;
+      const text = "Nothing was exported: the API keys need the master key, collections by name do not";
+      throw new FluxionError("permission_denied", text, { cause });
+    }
+  }
+
   /** Never the master key: whoever gets hold of the archive must not get hold of the server. */
-  async #exportApiKeys(): Promise<NonNullable<ExportSummary["apiKeys"]>> {
-    const all = await this.#client.apiKeys(this.#call);
+  async #exportApiKeys(all: readonly ApiKey[]): Promise<NonNullable<ExportSummary["apiKeys"]>> {
     const others = all.filter(({ deletable }) => deletable);
     const keys = others.filter(({ key }) => !FINGERPRINT.test(key));
     const lost = others.length - keys.length;

@@ -36,6 +36,8 @@ export type ImportOptions = {
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: ImportProgress) => void;
   readonly signal?: AbortSignal;
+  /** For each reply, also while there is no connection; the client's own time starts when there is one. */
+  readonly timeoutMs?: number;
 };
 
 export type ImportProgress = {
@@ -96,7 +98,8 @@ class Importer {
   constructor(client: ImportClient, options: ImportOptions) {
     this.#client = client;
     this.#options = options;
-    this.#call = options.signal === undefined ? {} : { signal: options.signal };
+    const { signal, timeoutMs } = options;
+    this.#call = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
     this.#readRecords = options.legacy ? readLegacyFiles : readRecordFiles;
   }
 
@@ -180,7 +183,7 @@ class Importer {
         this.#options.onProgress?.({ phase: "sending", records, bytes, totalBytes: this.#totalBytes });
       }
       for (const [key, value] of keyValues) {
-        window.track(this.#client.setValue(collection, key, value, this.#call));
+        window.track(this.#client.setValue(collection, key, value, window.call));
         await window.room();
       }
     }

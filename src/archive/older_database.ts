@@ -26,6 +26,8 @@ export type OlderImportOptions = {
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: ImportProgress) => void;
   readonly signal?: AbortSignal;
+  /** For each reply, also while there is no connection; the client's own time starts when there is one. */
+  readonly timeoutMs?: number;
 };
 
 export type OlderImportSummary = {
@@ -88,7 +90,8 @@ class OlderImport {
     this.#older = older;
     this.#database = older.database;
     this.#options = options;
-    this.#call = options.signal === undefined ? {} : { signal: options.signal };
+    const { signal, timeoutMs } = options;
+    this.#call = { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
   }
 
   async run(): Promise<{ summary: OlderImportSummary; notes: readonly string[] }> {
@@ -147,7 +150,7 @@ class OlderImport {
     const check = new InputCheck();
     for await (const record of this.#records(check, "sending")) if (window.add(record)) await window.room();
     for (const { collection, key, value } of this.#keyValues(check)) {
-      window.track(this.#client.setValue(collection, key, value, this.#call));
+      window.track(this.#client.setValue(collection, key, value, window.call));
       await window.room();
     }
     await window.finish();

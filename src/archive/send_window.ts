@@ -1,6 +1,9 @@
 /**
  * Sends records in batches, several at a time, in order, and never more than the server keeps up with.
+ *
+ * The first call that gets no reply in time gives up all others: each would wait as long again.
  */
+import { FluxionError } from "../client/fluxion_error.ts";
 import type { FluxionDB } from "../client/fluxiondb.ts";
 import type { CallOptions, NewRecord } from "../client/types.ts";
 
@@ -12,19 +15,30 @@ const CALLS_UNDER_WAY = 256;
 
 export class SendWindow {
   readonly #client: Pick<FluxionDB, "insert">;
-  readonly #call: CallOptions;
+  readonly #onFailure: () => void;
+  readonly #giveUp = new AbortController();
   #batch: NewRecord[] = [];
   #length = 0;
   #batches = 0;
   #calls = 0;
-  #failure: { readonly error: unknown } | undefined;
   #waiting: (() => void) | undefined;
+  /** For other calls that are tracked. */
+  readonly call: CallOptions;
+  /** Why the first call failed. */
+  failure: { readonly error: unknown } | undefined;
   /** How many are acknowledged. */
   records = 0;
 
-  constructor(client: Pick<FluxionDB, "insert">, call: CallOptions) {
+  /** `onFailure`: for who waits for something else than this. */
+  constructor(
+    client: Pick<FluxionDB, "insert">,
+    { signal, ...call }: CallOptions,
+    { onFailure = () => {} }: { readonly onFailure?: () => void } = {},
+  ) {
     this.#client = client;
-    this.#call = call;
+    this.#onFailure = onFailure;
+    const given = signal === undefined ? [] : [signal];
+    this.call = { ...call, signal: AbortSignal.any([...given, this.#giveUp.signal]) };
   }
 
   /** Returns true when a batch has been sent: then `room()` is to be awaited. */
@@ -36,9 +50,9 @@ export class SendWindow {
     return true;
   }
 
-  /** Sends what waits for company. */
+  /** Sends what waits for company, unless a call has failed. */
   flush(): void {
-    if (this.#batch.length > 0) this.#send();
+    if (this.#batch.length > 0 && this.failure === undefined) this.#send();
   }
 
   /** Another call that is under way. */
@@ -46,7 +60,9 @@ export class SendWindow {
     this.#calls++;
     call
       .catch((error: unknown) => {
-        this.#failure ??= { error };
+        this.failure ??= { error };
+        if (error instanceof FluxionError && error.code === "timeout") this.#giveUp.abort();
+        this.#onFailure();
       })
       .finally(() => {
         this.#calls--;
@@ -57,14 +73,14 @@ export class SendWindow {
   /** Resolves when more may be sent. @throws what a call has thrown */
   async room(): Promise<void> {
     while (this.#batches >= BATCHES_UNDER_WAY || this.#calls >= CALLS_UNDER_WAY) await this.#change();
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.failure !== undefined) throw this.failure.error;
   }
 
   /** Sends the rest and waits for all. @throws what a call has thrown */
   async finish(): Promise<void> {
     this.flush();
     while (this.#calls > 0) await this.#change();
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.failure !== undefined) throw this.failure.error;
   }
 
   #send(): void {
@@ -72,7 +88,7 @@ export class SendWindow {
     this.#batch = [];
     this.#length = 0;
     this.#batches++;
-    const sent = this.#client.insert(batch, this.#call).then(() => {
+    const sent = this.#client.insert(batch, this.call).then(() => {
       this.records += batch.length;
     });
     this.track(

@@ -78,12 +78,20 @@ function addAddKey(program: Command): void {
         await withClient(command, async (client, signal) => {
           const known = Object.keys(limits).length > 0 ? await scopeOfKey(client, given, signal) : undefined;
           const wanted = command.opts().scope ?? known ?? "readonly";
-          const scope = await client.addApiKey(key, wanted, { ...limits, signal });
+          const held = await client.putApiKey(key, wanted, { ...limits, signal });
+          const { scope, expiresAt, collections } = held;
           const made = given === undefined ? { key } : {};
           const members = { id: crypto.randomUUID(), ...made };
           const sentence = `Added a key with the scope ${scope}${given === undefined ? `: ${key}` : ""}`;
-          // In the order of the older tool.
-          writeDone(sentence, { json: true, members, last: { scope } });
+          const added = { ...held, key, deletable: true };
+          const shown = limitColumns([added]).map(({ head, cell }) => `${head} ${cell(added)}`);
+          // In the order of the older tool, which knows of no limits.
+          const last = {
+            scope,
+            ...(expiresAt !== undefined && { expiresAt }),
+            ...(collections !== undefined && { collections }),
+          };
+          writeDone([sentence, ...shown].join(", "), { json: true, members, last });
         });
       });
   });

@@ -1,11 +1,14 @@
 /**
  * `fluxiondb export` and `import`: collections and API keys to and from a folder.
  */
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { ArchiveError } from "../archive/archive_error.ts";
+import { readFolder } from "../archive/archive_folder.ts";
 import { exportArchive } from "../archive/exporting.ts";
-import { type ImportProgress, importArchive } from "../archive/importing.ts";
+import { type ImportClient, type ImportProgress, importArchive } from "../archive/importing.ts";
 import { importOlderDatabase, type OlderImportSummary } from "../archive/older_database.ts";
+import type { FluxionDB } from "../client/fluxiondb.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import {
   addClientOptions,
@@ -17,6 +20,7 @@ import {
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_ARCHIVE } from "./command_group.ts";
 import { addCommand } from "./command_names.ts";
+import { explainingFiles } from "./file_problem.ts";
 import { withLocalServer } from "./local_server.ts";
 import { isNoteTerminal, writeNote } from "./output.ts";
 import { ProgressBar } from "./progress_bar.ts";
@@ -76,7 +80,7 @@ export function addImport(program: Command): void {
       .addOption(new Option("--from-fluxiondb <file>", "instead, all of an older server's fluxion.db"));
     addScope(command)
       .addOption(new Option("--legacy", "the older layout, of JSON files in folders"))
-      .addOption(new Option("--dry-run", "check and count, and send nothing"))
+      .addOption(new Option("--dry-run", "check and count, and change nothing"))
       .addOption(new Option("--skip-bad", "leave out broken lines, and count them"));
     addClientOptions(command)
       .addHelpText("after", IMPORT_HELP)
@@ -101,7 +105,7 @@ async function runExport(command: Command): Promise<void> {
   const { collections, apiKeys } = readScope(command);
   await withSource(command, { mustExist: true }, async (client, signal) => {
     using bar = new ProgressBar({ title: "Exporting" });
-    const { summary, startedAt, endedAt, notes } = await archiving(
+    const { summary, startedAt, endedAt, notes } = await archiving(() =>
       exportArchive(client, {
         directory,
         collections,
@@ -136,10 +140,12 @@ async function runImport(command: Command): Promise<void> {
   }
   const directory = folderOf(command, "inDir", "--in-dir");
   const { collections, apiKeys } = readScope(command);
-  const { legacy, skipBad, dryRun, json } = command.opts();
-  await withSource(command, { mustExist: false }, async (client, signal) => {
+  const { legacy, skipBad, dryRun, json, timeout: timeoutMs } = command.opts();
+  // A target that is made for nothing would be taken for what was imported.
+  await archiving(async () => void readFolder(directory));
+  await withTarget(command, async (client, signal) => {
     const bars = new ImportBars();
-    const { summary, notes } = await archiving(
+    const { summary, notes } = await archiving(() =>
       importArchive(client, {
         directory,
         collections,
@@ -148,14 +154,10 @@ async function runImport(command: Command): Promise<void> {
         skipBad: skipBad === true,
         dryRun: dryRun === true,
         signal,
+        timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
-    ).catch((error: unknown) => {
-      bars.clear();
-      if (bars.stored > 0)
-        writeNote(`Records stored so far: ${bars.stored}. The same command goes on from there\n`);
-      throw error;
-    });
+    ).catch((error: unknown) => bars.endWith(error, command));
     bars.clear();
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
     if (dryRun === true && isNoteTerminal()) writeNote("Nothing was sent: this is what would have been\n");
@@ -173,22 +175,25 @@ async function runImport(command: Command): Promise<void> {
 }
 
 async function runTakeOver(command: Command, file: string): Promise<void> {
-  const { skipBad, dryRun, json, inDir } = command.opts();
+  const { skipBad, dryRun, json, inDir, timeout: timeoutMs } = command.opts();
   if (inDir !== undefined) throw usageError("Give --in-dir or --from-fluxiondb, not both");
-  await withSource(command, { mustExist: false }, async (client, signal) => {
+  if (!existsSync(file)) throw new CommandError(`There is no file ${file}`);
+  await withTarget(command, async (client, signal) => {
     const bars = new ImportBars();
-    const before = await client.status({ signal });
-    const { summary, notes } = await archiving(
+    const before = dryRun === true ? undefined : await client.status({ signal });
+    const { summary, notes } = await archiving(() =>
       importOlderDatabase(client, {
         file,
         skipBad: skipBad === true,
         dryRun: dryRun === true,
         signal,
+        timeoutMs,
         onProgress: (progress) => bars.update(progress),
       }),
-    ).finally(() => bars.clear());
+    ).catch((error: unknown) => bars.endWith(error, command));
+    bars.clear();
     for (const note of notes) writeNote(`${escapeControls(note)}\n`);
-    if (dryRun !== true) checkCounts(summary, before, await client.status({ signal }));
+    if (before !== undefined) checkCounts(summary, before, await client.status({ signal }));
     const head = ["collection", "documents", "records", "key-values"];
     const rows = () =>
       summary.collections.map(({ collection, ...counts }) => [
@@ -221,7 +226,7 @@ class ImportBars {
   #phase: ImportProgress["phase"] | undefined;
   #bar: ProgressBar | undefined;
   /** Records that were sent and acknowledged. */
-  stored = 0;
+  #stored = 0;
 
   update({ phase, records, bytes, totalBytes }: ImportProgress): void {
     if (phase !== this.#phase) {
@@ -229,13 +234,27 @@ class ImportBars {
       this.#phase = phase;
       this.#bar = new ProgressBar({ title: phase === "checking" ? "Checking" : "Importing" });
     }
-    if (phase === "sending") this.stored = records;
+    if (phase === "sending") this.#stored = records;
     const part = totalBytes > 0 ? bytes / totalBytes : undefined;
     this.#bar?.update({ part, count: records, unit: "records" });
   }
 
   clear(): void {
     this.#bar?.clear();
+  }
+
+  /** Says what is there of an import that failed. @throws the error */
+  endWith(error: unknown, command: Command): never {
+    this.clear();
+    // A server in this process has not saved what it acknowledged.
+    if (command.opts().data !== undefined && this.#phase === "sending") {
+      writeNote("What was imported so far may be lost. The same command imports all, from the beginning\n");
+    } else if (this.#stored > 0) {
+      writeNote(
+        `Records stored so far: ${this.#stored}. The same command starts from the beginning; what it sends again changes nothing\n`,
+      );
+    }
+    throw error;
   }
 }
 
@@ -256,6 +275,28 @@ function readScope(command: Command) {
   return { collections, apiKeys: keys };
 }
 
+type ImportTarget = Pick<FluxionDB, keyof ImportClient | "status">;
+
+const notToCall = (): never => {
+  throw new Error("A dry run has sent something");
+};
+const NO_TARGET: ImportTarget = {
+  addApiKey: notToCall,
+  insert: notToCall,
+  setValue: notToCall,
+  status: notToCall,
+};
+
+/** A dry run does not open a data directory, let alone make one. */
+async function withTarget(
+  command: Command,
+  action: (client: ImportTarget, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { data, dryRun } = command.opts();
+  if (data === undefined || dryRun !== true) await withSource(command, { mustExist: false }, action);
+  else await interruptible((signal) => action(NO_TARGET, signal));
+}
+
 /** A server, or a data directory. */
 async function withSource(
   command: Command,
@@ -273,10 +314,10 @@ async function withSource(
   );
 }
 
-/** What is wrong with an archive is told without a stack. */
-async function archiving<Result>(work: Promise<Result>): Promise<Result> {
+/** What is wrong with an archive, or with where it is, is told without a stack. */
+async function archiving<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
-    return await work;
+    return await explainingFiles(work);
   } catch (cause) {
     if (cause instanceof ArchiveError) throw new CommandError(cause.message, { cause });
     throw cause;

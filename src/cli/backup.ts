@@ -1,7 +1,7 @@
 /**
  * `fluxiondb backup`: all of a running server to one file.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { FluxionError } from "../client/fluxion_error.ts";
@@ -10,9 +10,10 @@ import { readBackup } from "../storage/backup_file.ts";
 import { syncFolder } from "../storage/folder.ts";
 import { StorageError } from "../storage/storage.ts";
 import { addServerOptions, interruptible, readApiKey, readUrl } from "./client_options.ts";
-import { CommandError, explainingFiles, usageError } from "./command_error.ts";
+import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_ARCHIVE } from "./command_group.ts";
 import { addCommand } from "./command_names.ts";
+import { explainingFiles } from "./file_problem.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import { writeResult } from "./result.ts";
 import { describeBytes } from "./status.ts";
@@ -43,6 +44,10 @@ export function addBackup(program: Command): void {
 async function backup(command: Command): Promise<void> {
   const { out, json } = command.opts();
   if (!out) throw usageError("Give the file: --out <file>");
+  // Not after all has come.
+  if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CommandError(`${out} is a folder. Give the name of a file in it`);
+  }
   const url = readUrl(command);
   const apiKey = readApiKey(command);
   const partial = `${out}${PARTIAL}`;
@@ -119,7 +124,7 @@ async function ask(address: URL, init: RequestInit): Promise<Response> {
     if (init.signal?.aborted) throw cause;
     throw new FluxionError(
       "connection_failed",
-      `Cannot connect to ${address.origin}: ${(cause as Error).message}`,
+      `Cannot connect to ${address.origin} (${(cause as NodeJS.ErrnoException).code ?? "no answer"})`,
     );
   }
 }

@@ -40,6 +40,16 @@ function adviceFor({ code, message, cause }: FluxionError): string | undefined {
   return /certificate/.test(message) ? CERTIFICATE_ADVICE : undefined;
 }
 
+/** Why `fetch` got no answer, with what to do: its own words are for programmers. */
+export function fetchProblem(error: unknown): string {
+  const { name, code = name } = error as NodeJS.ErrnoException;
+  if (name === "TimeoutError") return "it takes too long. --timeout takes a longer time";
+  if (/refused/i.test(code)) {
+    return "nobody listens there. Is the server running? Start one with: fluxiondb serve";
+  }
+  return `the connection failed (${code}). Check --url, and that a server of FluxionDB runs there`;
+}
+
 const exitCodeOf = (code: ErrorCode | ClientErrorCode): number =>
   Object.hasOwn(ERRORS, code)
     ? ERRORS[code as ErrorCode].exitCode

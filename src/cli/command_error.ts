@@ -16,15 +16,3 @@ export class CommandError extends Error {
 /** A value that cannot be used: what is wrong, and what is expected. */
 export const usageError = (message: string): CommandError =>
   new CommandError(message, { exitCode: EXIT_USAGE });
-
-/** What the system says of a file (no room, no access) is told without a stack. */
-export async function explainingFiles<Result>(work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (cause) {
-    const { code, syscall, path, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof CommandError || code === undefined || syscall === undefined) throw cause;
-    if (code === "ENOSPC") throw new CommandError("The disk is full", { cause });
-    throw new CommandError(path === undefined ? message : `${path}: ${message}`, { cause });
-  }
-}

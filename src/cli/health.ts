@@ -2,6 +2,7 @@
  * `fluxiondb health`: whether a server is well, as an exit code, for containers and scripts.
  */
 import { type Command, Option } from "commander";
+import { fetchProblem } from "./client_error.ts";
 import { readUrl } from "./client_options.ts";
 import { CommandError } from "./command_error.ts";
 import { GROUP_SERVER } from "./command_group.ts";
@@ -58,7 +59,7 @@ async function ask(url: URL, timeoutMs: number): Promise<{ isWell: boolean; answ
     });
     return { isWell: response.ok, answer: (await response.text()).trim() };
   } catch (error) {
-    return { isWell: false, answer: `No answer from ${url.origin}: ${(error as Error).message}` };
+    return { isWell: false, answer: `No answer from ${url.origin}: ${fetchProblem(error)}` };
   }
 }
 

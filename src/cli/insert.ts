@@ -3,13 +3,16 @@
  */
 import { type Command, Option } from "commander";
 import { SendWindow } from "../archive/send_window.ts";
+import { FluxionError } from "../client/fluxion_error.ts";
 import type { FluxionDB } from "../client/fluxiondb.ts";
+import type { CallOptions } from "../client/types.ts";
+import { explainClientError } from "./client_error.ts";
 import { addClientOptions, withClient } from "./client_options.ts";
 import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_WRITE } from "./command_group.ts";
 import { addCommand, addNames, readNames } from "./command_names.ts";
 import { writeDone } from "./done.ts";
-import { EXIT_USAGE } from "./exit_code.ts";
+import { EXIT_FAILED, EXIT_USAGE } from "./exit_code.ts";
 import { INPUT_FORMATS, type InputFields, type InputRecord, readInput } from "./insert_input.ts";
 import { oneOf } from "./option_value.ts";
 import { writeNote } from "./output.ts";
@@ -30,7 +33,7 @@ line names the columns. Of each object or line,
   "data" is what is stored (--data-field); without such a field, all other fields are, as a JSON object.
 
 Lines are sent as they come. A broken line ends it, unless --skip-bad: what came before is stored, and running it again
-changes nothing, since a record replaces one at the same time.
+changes nothing, since a record replaces one at the same time. A wrong quote in CSV ends it in any case.
 
 ${TIME_HELP}
 Examples:
@@ -105,7 +108,8 @@ async function insertInput(command: Command): Promise<void> {
     command,
     async (client, signal) => {
       const bad = new BadLines(values.skipBad === true);
-      const inserted = await send(client, col, input, { signal, bad });
+      const call = { signal, timeoutMs: values.timeout };
+      const inserted = await send(client, col, input, { call, bad });
       const skipped = bad.count;
       const table = () => ({ head: ["inserted", "skipped"], rows: [[String(inserted), String(skipped)]] });
       writeResult({ inserted, skipped }, table, { json: values.json === true });
@@ -118,13 +122,15 @@ async function send(
   client: FluxionDB,
   collection: string,
   input: AsyncIterable<InputRecord>,
-  { signal, bad }: { readonly signal: AbortSignal; readonly bad: BadLines },
+  { call, bad }: { readonly call: Required<CallOptions>; readonly bad: BadLines },
 ): Promise<number> {
   using bar = new ProgressBar({ title: "Inserting" });
-  const window = new SendWindow(client, { signal });
+  const { signal } = call;
+  // Waiting for a slow pipe is not to outlast Ctrl-C, nor what the server says to what has come.
+  const endInput = (): void => void process.stdin.destroy();
+  const window = new SendWindow(client, call, { onFailure: endInput });
   const timer = setInterval(() => window.flush(), FLUSH_MS);
-  // Waiting for a slow pipe is not to outlast Ctrl-C.
-  signal.addEventListener("abort", () => process.stdin.destroy(), { once: true });
+  signal.addEventListener("abort", endInput, { once: true });
   try {
     for await (const each of input) {
       signal.throwIfAborted();
@@ -135,18 +141,23 @@ async function send(
     signal.throwIfAborted();
     await window.finish();
     return window.records;
-  } catch (cause) {
+  } catch (error) {
     clearInterval(timer);
+    // What is wrong with the input that was ended for it is of no interest.
+    const cause = window.failure === undefined ? error : window.failure.error;
     if (!signal.aborted) await window.finish().catch(() => {});
-    const text = cause instanceof Error && !signal.aborted ? `${cause.message}; ` : "";
-    const { exitCode } = cause instanceof CommandError ? cause : {};
-    throw new CommandError(`${text}records stored: ${window.records}`, {
-      cause,
-      ...(exitCode && { exitCode }),
-    });
+    const { text, exitCode } = explain(cause);
+    const reason = signal.aborted ? "" : `${text}; `;
+    throw new CommandError(`${reason}records stored: ${window.records}`, { cause, exitCode });
   } finally {
     clearInterval(timer);
   }
+}
+
+function explain(cause: unknown): { text: string; exitCode: number } {
+  if (cause instanceof FluxionError) return explainClientError(cause);
+  const exitCode = cause instanceof CommandError ? cause.exitCode : EXIT_FAILED;
+  return { text: cause instanceof Error ? cause.message : String(cause), exitCode };
 }
 
 /** Lines that cannot be used: the first one ends it, or they are told and counted. */

@@ -2,7 +2,7 @@
  * Records from standard input: NDJSON or CSV, line by line, with the number of the line for whatever is wrong with one.
  */
 import { Readable } from "node:stream";
-import { parse } from "csv-parse";
+import { CsvError, type InfoCallback, type InfoRecord, parse } from "csv-parse";
 import {
   BadInput,
   checkName,
@@ -15,6 +15,7 @@ import type { Timestamp } from "../client/types.ts";
 import { parseJson, rawNumber } from "../protocol/json.ts";
 import { FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import { CommandError, usageError } from "./command_error.ts";
+import { EXIT_FAILED, EXIT_USAGE } from "./exit_code.ts";
 import { type Clock, readTime } from "./time_value.ts";
 
 export const INPUT_FORMATS = ["ndjson", "csv"] as const;
@@ -105,17 +106,40 @@ async function* readNdjson(stream: Readable): AsyncGenerator<Source> {
 
 async function* readCsv(stream: Readable, fields: InputFields): AsyncGenerator<Source> {
   const parser = stream.pipe(
-    parse({ bom: true, record_delimiter: ["\r\n", "\n"], columns: true, info: true, skip_empty_lines: true }),
+    parse({
+      bom: true,
+      record_delimiter: ["\r\n", "\n"],
+      columns: true,
+      info: true,
+      skip_empty_lines: true,
+      max_record_size: LINE_LENGTH_MAX,
+      // A line with too few or too many is judged here: an error of the parser would be its end. Quotes are left to
+      // it, since nobody knows where a cell ends that is quoted wrongly.
+      relax_column_count: true,
+    }),
   );
   stream.on("error", (error) => parser.destroy(error));
   try {
     for await (const { record, info } of parser) {
-      yield { line: info.lines, read: () => withNumbers(record, fields) };
+      yield { line: info.lines, read: () => withNumbers(checkCount(record, info), fields) };
     }
   } catch (cause) {
-    // After it the parser has no place to go on from.
-    throw new CommandError(`standard input: ${(cause as Error).message}`, { cause });
+    // After it the parser has no place to go on from: what follows may be in a cell that does not end.
+    const exitCode = cause instanceof CsvError ? EXIT_USAGE : EXIT_FAILED;
+    throw new CommandError(`standard input: ${(cause as Error).message}`, { cause, exitCode });
   }
+}
+
+type Cells = Readonly<Record<string, string>>;
+
+/** @throws BadInput */
+function checkCount(
+  cells: Cells,
+  { error, columns }: Pick<InfoRecord & InfoCallback, "error" | "columns">,
+): Cells {
+  if (error === undefined) return cells;
+  const { length } = columns as readonly unknown[];
+  throw new BadInput(`expected ${length} cells, got ${(error.record as readonly unknown[]).length}`);
 }
 
 function toRecord(row: Row, fields: InputFields) {

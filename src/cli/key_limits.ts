@@ -57,7 +57,13 @@ function readEntries(text: string): string[] {
 function readExpiry(text: string, nowMs: number): number | "never" {
   if (text.toLowerCase() === "never") return "never";
   const step = STEP_AHEAD.test(text) ? `+${text}` : text;
-  const at = Number(readTime(step, "--expires", { unit: "ms", nowMs }));
+  const at = Number(
+    readTime(step, "--expires", {
+      unit: "ms",
+      nowMs,
+      examples: "2026-12-31, 2026-12-31T12:30:00Z, 30d or never",
+    }),
+  );
   if (at > nowMs) return at;
   throw usageError(`--expires: expected a time to come, got ${JSON.stringify(text)}`);
 }

@@ -20,7 +20,7 @@ import { addCollections, addHistory, addLatest } from "./fetch.ts";
 import { addHealth } from "./health.ts";
 import { addInsert, addInsertRecord } from "./insert.ts";
 import { describeError } from "./log.ts";
-import { flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
+import { flushNotes, flushOutput, OutputClosed, writeNote, writeOutput } from "./output.ts";
 import { addQuery } from "./query.ts";
 import { addRestore } from "./restore.ts";
 import { addServe } from "./serve.ts";
@@ -97,11 +97,19 @@ function termOf(command: Command): string {
 /** Runs the command line and returns the exit code. */
 async function run(args: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    const program = createProgram();
+    await program.parseAsync(withoutHelp(program, args), { from: "user" });
     return EXIT_OK;
   } catch (error) {
     return explain(error);
   }
+}
+
+/** Commander answers `help nonsense` with the general help: this is the way to what it says to `nonsense`. */
+function withoutHelp(program: Command, args: readonly string[]): readonly string[] {
+  const [first, name, ...rest] = args;
+  const isKnown = name === "help" || program.commands.some((command) => command.name() === name);
+  return first === "help" && name !== undefined && !name.startsWith("-") && !isKnown ? [name, ...rest] : args;
 }
 
 function explain(error: unknown): number {
@@ -124,6 +132,16 @@ function complain(message: string, exitCode: number): number {
   return exitCode;
 }
 
-const exitCode = await run(process.argv.slice(2));
-await flushOutput();
+/** A result that does not reach its reader makes a failure of what was done. */
+async function finish(exitCode: number): Promise<number> {
+  try {
+    await flushOutput();
+    return exitCode;
+  } catch (error) {
+    return exitCode === EXIT_OK ? explain(error) : exitCode;
+  }
+}
+
+const exitCode = await finish(await run(process.argv.slice(2)));
+await flushNotes();
 process.exit(exitCode);

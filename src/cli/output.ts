@@ -1,18 +1,24 @@
 /**
  * The one place that writes to the terminal: results to standard output, everything else to standard error.
+ *
+ * A result that is cut off is a failure, though the system may say so only after the last line is written.
  */
+import { CommandError } from "./command_error.ts";
+import { fileProblem } from "./file_problem.ts";
 
 /** Nobody reads standard output any more (`fluxiondb … | head`): there is nothing left to do, and nothing wrong. */
 export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
 }
 
-let isOutputClosed = false;
+/** Why standard output takes no more. */
+let failure: OutputClosed | CommandError | undefined;
+/** Texts that are on their way to its reader. */
+let textsUnderWay = 0;
+let onTextsWritten = (): void => {};
 
 // A reader that has gone away must not end a server that only wanted to log something.
-process.stdout.on("error", () => {
-  isOutputClosed = true;
-});
+process.stdout.on("error", fail);
 process.stderr.on("error", () => {});
 
 /** Whether a person reads the result, who wants a table. */
@@ -24,13 +30,13 @@ export const terminalWidth = (): number => process.stdout.columns || Number.POSI
 
 /** What was asked for. */
 export function writeOutput(text: string): void {
-  process.stdout.write(text);
+  write(text);
 }
 
-/** The same for a result of any length: resolves when more may be written. @throws OutputClosed */
+/** The same for a result of any length: resolves when more may be written. @throws OutputClosed, CommandError */
 export async function streamOutput(text: string): Promise<void> {
-  if (isOutputClosed) throw new OutputClosed();
-  if (process.stdout.write(text)) return;
+  if (failure !== undefined) throw failure;
+  if (write(text)) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       process.stdout.off("drain", done).off("error", done).off("close", done);
@@ -38,7 +44,7 @@ export async function streamOutput(text: string): Promise<void> {
     };
     process.stdout.on("drain", done).on("error", done).on("close", done);
   });
-  if (isOutputClosed) throw new OutputClosed();
+  if (failure !== undefined) throw failure;
 }
 
 /** What a person should know: errors, notes, the log. */
@@ -51,13 +57,41 @@ export function bold(text: string): string {
   return isTerminal() && !process.env.NO_COLOR ? `\u001b[1m${text}\u001b[22m` : text;
 }
 
-/** Resolves when all that was written is with its reader; ending the process earlier would cut it off. */
+/**
+ * Resolves when the result is with its reader; ending the process earlier would cut it off.
+ *
+ * @throws OutputClosed, CommandError when it has not got there
+ */
 export async function flushOutput(): Promise<void> {
-  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  if (textsUnderWay > 0 && failure === undefined) {
+    await new Promise<void>((resolve) => {
+      onTextsWritten = resolve;
+    });
+  }
+  if (failure !== undefined) throw failure;
 }
 
-function flush(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write("", () => resolve());
+/** The same for notes, which may get lost. */
+export async function flushNotes(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    process.stderr.write("", () => resolve());
   });
+}
+
+/** Not by an empty write at the end: its callback may come before those of the texts before it. */
+function write(text: string): boolean {
+  textsUnderWay++;
+  return process.stdout.write(text, (error) => {
+    textsUnderWay--;
+    if (error) fail(error);
+    if (textsUnderWay === 0) onTextsWritten();
+  });
+}
+
+function fail(error: NodeJS.ErrnoException): void {
+  failure ??=
+    error.code === "EPIPE"
+      ? new OutputClosed()
+      : new CommandError(`Cannot write the result: ${fileProblem(error)}`, { cause: error });
+  onTextsWritten();
 }

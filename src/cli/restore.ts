@@ -4,7 +4,7 @@
  * All is unpacked and checked in a folder inside it first. The catalog, which makes it a data directory, gets its place
  * last, so that no server starts with half of it.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { readBackup } from "../storage/backup_file.ts";
@@ -13,16 +13,18 @@ import { syncFolder } from "../storage/folder.ts";
 import { JOURNAL_FOLDER } from "../storage/journal_segment.ts";
 import { readAll } from "./check.ts";
 import { interruptible } from "./client_options.ts";
-import { CommandError, explainingFiles, usageError } from "./command_error.ts";
+import { CommandError, usageError } from "./command_error.ts";
 import { GROUP_ARCHIVE } from "./command_group.ts";
 import { addCommand } from "./command_names.ts";
+import { explainingFiles } from "./file_problem.ts";
 import { writeNote } from "./output.ts";
 import { ProgressBar } from "./progress_bar.ts";
 import { writeResult } from "./result.ts";
 
 const HELP = `
 Checks the whole file, writes a new data directory, and reads all of that. A directory that holds anything is refused.
-API keys work again when the server gets the same secret key: keep DATA/secret.key in a safe place of its own.
+API keys work with any secret key; to list or export them, the server needs the same as before: keep DATA/secret.key in
+a safe place of its own. The master key is the secret key that the server is started with.
 
 Example:
   fluxiondb restore --in data-2026-03-01.backup --data ./restored
@@ -49,6 +51,7 @@ async function restore(command: Command): Promise<void> {
   if (!file) throw usageError("Give the backup: --in <file>");
   if (!data) throw usageError("Give the data directory: --data <dir>");
   if (!existsSync(file)) throw new CommandError(`There is no file ${file}`);
+  if (statSync(file).isDirectory()) throw new CommandError(`${file} is a folder. Give the file of a backup`);
   await interruptible((signal) =>
     explainingFiles(async () => {
       const directory = resolve(data);

@@ -36,13 +36,20 @@ export const TIME_HELP = `Times:
 `;
 
 export type Clock = { readonly unit: TimeUnit; readonly nowMs: number };
+/** What is expected, where some times make no sense. */
+type Expected = { readonly examples?: string };
+
+const EXAMPLES = "1700000000, 2026-03-01T12:30:00Z, now or -1h";
 
 /** @throws CommandError for what is no time, or one that 64 bits do not hold in that unit */
-export function readTime(text: string, source: string, { unit, nowMs }: Clock): bigint {
+export function readTime(
+  text: string,
+  source: string,
+  { unit, nowMs, examples = EXAMPLES }: Clock & Expected,
+): bigint {
   const value = NUMBER.test(text) ? BigInt(text) : fromNanoseconds(readNanoseconds(text, nowMs), unit);
   if (value !== undefined && value >= INT64_MIN && value <= INT64_MAX) return value;
-  const problem =
-    value === undefined ? "a time such as 1700000000, 2026-03-01T12:30:00Z, now or -1h" : "64 bits";
+  const problem = value === undefined ? `a time such as ${examples}` : "64 bits";
   throw usageError(`${source}: expected ${problem}, got ${JSON.stringify(text)}`);
 }
 

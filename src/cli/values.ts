@@ -37,6 +37,9 @@ function addSet(program: Command): void {
         )
         .action(async () => {
           const { col, key, value } = readNames(command, ["col", "key", "value?"]);
+          if (value !== undefined && command.opts().valueFile !== undefined) {
+            throw usageError("Give the value or --value-file, not both");
+          }
           const text = value ?? readValueFile(command.opts().valueFile);
           await withClient(command, async (client, signal) => {
             await client.setValue(col, key, text, { signal });

@@ -274,17 +274,22 @@ export class FluxionDB implements AsyncDisposable {
    *
    * @throws FluxionError `unsupported` when the server does not know of limits, and has added the key without them
    */
-  async addApiKey(
+  async addApiKey(key: string, scope: Scope, options: ApiKeyLimits & CallOptions = {}): Promise<Scope> {
+    return (await this.putApiKey(key, scope, options)).scope;
+  }
+
+  /** The same; resolves with all that the key is held to from now on. */
+  async putApiKey(
     key: string,
     scope: Scope,
     { expiresAt: until, collections, ...options }: ApiKeyLimits & CallOptions = {},
-  ): Promise<Scope> {
+  ): Promise<Pick<ApiKey, "scope" | "expiresAt" | "collections">> {
     const expiresAt = until instanceof Date ? until.getTime() : until;
     const { body } = await this.#ask("keys", { action: "add", key, scope, expiresAt, collections }, options);
     const isHeld = (asked: unknown, lifted: string, got: unknown): boolean =>
       asked === undefined || asked === lifted || JSON.stringify(asked) === JSON.stringify(got);
     if (isHeld(expiresAt, "never", body.expiresAt) && isHeld(collections, "all", body.collections)) {
-      return body.scope as Scope;
+      return body as Pick<ApiKey, "scope" | "expiresAt" | "collections">;
     }
     const problem = "The server does not know of limits, and has added the API key without them: remove it";
     throw new FluxionError("unsupported", problem);

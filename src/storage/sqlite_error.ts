@@ -14,6 +14,8 @@ const EXPLANATIONS: readonly (readonly [code: string, problem: string])[] = [
   ["EROFS", "it cannot be written to. Check how the disk is mounted"],
   ["EACCES", "access is denied. Check its permissions and owner"],
   ["EPERM", "access is denied. Check its owner and attributes"],
+  ["EEXIST", "a file is in the way. Give a folder, or move the file away"],
+  ["ENOTDIR", "a part of its path is a file. Give a folder that can be made"],
   ["EMFILE", "the process may open no more files. Raise its limit (ulimit -n), or lower --max-connections"],
   ["EIO", "the disk failed to read or write it. Check the disk and the system's log"],
   ["SQLITE_READONLY", "it cannot be written to. Check its permissions and how the disk is mounted"],

@@ -158,7 +158,11 @@ describe("a backup that is interrupted", () => {
     await using server = await ServerProcess.start({ args: ["--data", folder.join("data")] });
     const { exitCode, stderr } = await save(server, folder.join("none", "x"));
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/^fluxiondb: .*none\/x.partial: ENOENT/);
+    expect(stderr).toMatch(/^fluxiondb: .*none\/x.partial: there is no such file or folder/);
+    expect(await save(server, folder.path)).toMatchObject({
+      exitCode: 1,
+      stderr: `fluxiondb: ${folder.path} is a folder. Give the name of a file in it\n`,
+    });
     expect(server.output).not.toContain("Backup");
   });
 });

@@ -3,7 +3,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { PROGRAM, runProgram } from "../support/program.ts";
 import { CommandWorld } from "./command_world.ts";
 
@@ -154,13 +154,26 @@ describe("insert", () => {
     ['{"doc":"d","data":"x"}', "", "ts: expected a 64-bit integer, got nothing"],
     ['{"ts":"soon","doc":"d","data":"x"}', "", "ts: expected a time such as"],
     ['{"ts":1,"doc":"d"}', "", "data: expected a string or a JSON value, got nothing"],
-    ["ts,doc,data\n1,d\n", "", "Invalid Record Length"],
+    ["ts,doc,data\n1,d\n", "", "standard input, line 2: expected 3 cells, got 2"],
+    ["ts,doc,data\n1,d,x,y\n", "", "standard input, line 2: expected 3 cells, got 4"],
+    ['ts,doc,data\n1,d,"x"y\n', "", "Invalid Closing Quote"],
     ['ts,doc,data\n1,d,"x\n', "", "Quote Not Closed"],
   ])("refuses %p %p", async (input, flags, problem) => {
     const { exitCode, stderr } = await world.run(`insert c ${flags}`.trim(), { input });
-    expect(exitCode).toBeGreaterThan(0);
+    expect(exitCode).toBe(2);
     expect(stderr).toContain(problem);
     expect(stderr).not.toContain("bug");
+  });
+
+  test("leaves out lines of CSV with too few or too many cells, and goes on", async () => {
+    const input = "ts,doc,data\n1,d\n2,d,x\n3,d,x,y\n4,d,x\n";
+    expect(await world.run("insert c --skip-bad", { input })).toEqual({
+      exitCode: 0,
+      stdout: '{\n  "inserted": 2,\n  "skipped": 2\n}\n',
+      stderr:
+        "Skipped standard input, line 2: expected 3 cells, got 2\nSkipped standard input, line 4: expected 3 cells, got 4\n",
+    });
+    expect(await world.output("query c d --format ndjson")).toBe(record(2, "d", "x") + record(4, "d", "x"));
   });
 
   test("sends what comes slowly without waiting for more", async () => {
@@ -192,6 +205,10 @@ describe("the shorter spellings", () => {
     writeFileSync(world.folder.join("value"), "from a file\n");
     await world.output(`set c f --value-file ${world.folder.join("value")}`);
     await world.output("set c i --value-file -", { input: "from input" });
+    expect(await world.run(`set c k v --value-file ${world.folder.join("value")}`)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("fluxiondb: Give the value or --value-file, not both\n"),
+    });
     expect(JSON.parse(await world.output("get c"))).toEqual({ f: "from a file\n", i: "from input", k: "v" });
     for (const names of ["c none", "nowhere none"]) {
       expect(await world.run(`get ${names}`)).toMatchObject({ exitCode: 4, stdout: "" });
@@ -300,6 +317,20 @@ describe("export and import", () => {
   });
 });
 
+test("export of all with a key that is not the master key says so before it writes anything", async () => {
+  const out = world.folder.join("denied");
+  const { key } = JSON.parse(await world.output("add-key --scope readonly"));
+  await world.output("insert c d --data x");
+  const env = { FLUXIONDB_API_KEY: key };
+  const outcome = await world.run(`export --all --out-dir ${out}`, { env });
+  expect(outcome).toMatchObject({ exitCode: 3, stdout: "" });
+  expect(outcome.stderr).toContain(
+    "Nothing was exported: the API keys need the master key, collections by name do not",
+  );
+  expect(existsSync(out)).toBe(false);
+  expect(await world.run(`export --col c --out-dir ${out}`, { env })).toMatchObject({ exitCode: 0 });
+});
+
 test("an import that the server cannot take says how far it came", async () => {
   await using small = await CommandWorld.open(["--memory-limit", "16MiB"]);
   const lines = Array.from({ length: 3000 }, (_, ts) =>
@@ -309,8 +340,39 @@ test("an import that the server cannot take says how far it came", async () => {
   const { exitCode, stdout, stderr } = await small.run(`import --all --in-dir ${small.folder.join("in")}`);
   expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
   expect(stderr).toMatch(
-    /^Records stored so far: [1-9]\d*\. The same command goes on from there\nfluxiondb: .*memory/,
+    /^Records stored so far: [1-9]\d*\. The same command starts from the beginning; what it sends again changes nothing\nfluxiondb: .*memory/,
   );
+});
+
+test("an import that is dry, or has no source, makes no data directory", async () => {
+  const folder = world.folder.join("dry");
+  await Bun.write(`${folder}/c/d.jsonl`, '{"ts":1,"data":"x"}\n');
+  const data = world.folder.join("not-made");
+  const env = { FLUXIONDB_API_KEY: "" };
+  const dry = await world.run(`import --all --in-dir ${folder} --data ${data} --dry-run`, { env });
+  expect(dry).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(JSON.parse(dry.stdout)).toMatchObject({ collections: [{ records: 1 }], dryRun: true });
+  for (const [source, problem] of [
+    [`--all --in-dir ${folder}/none`, `Cannot read ${folder}/none: there is no such folder`],
+    [`--from-fluxiondb ${folder}/none`, `There is no file ${folder}/none`],
+  ]) {
+    const outcome = await world.run(`import ${source} --data ${data}`, { env });
+    expect(outcome).toEqual({ exitCode: 1, stdout: "", stderr: `fluxiondb: ${problem}\n` });
+  }
+  expect(existsSync(data)).toBe(false);
+});
+
+test("an import into a data directory that fails counts nothing that is not saved", async () => {
+  const folder = world.folder.join("refused");
+  await Bun.write(`${folder}/c/d.jsonl`, '{"ts":1,"data":"x"}\n');
+  await Bun.write(`${folder}/apikeys.json`, JSON.stringify([{ key: "k".repeat(10_000), scope: "readonly" }]));
+  const command = `import --all --in-dir ${folder} --data ${world.folder.join("unsaved")}`;
+  const { exitCode, stderr } = await world.run(command, { env: { FLUXIONDB_API_KEY: "" } });
+  expect(exitCode).toBeGreaterThan(0);
+  expect(stderr).toContain(
+    "What was imported so far may be lost. The same command imports all, from the beginning\n",
+  );
+  expect(stderr).not.toContain("Records stored");
 });
 
 describe("every command", () => {
@@ -355,7 +417,8 @@ describe("every command", () => {
       ["collections --api-key-file /none", {}, 2, "--api-key-file: cannot read /none"],
       ["collections --api-key a --api-key-file b", {}, 2, "Give --api-key or --api-key-file, not both"],
       ["collections --timeout never", {}, 2, "--timeout: expected seconds"],
-      ["nonsense", {}, 2, "unknown command"],
+      ["nonsense", {}, 2, "unknown command 'nonsense'"],
+      ["help nonsense", {}, 2, "unknown command 'nonsense'"],
     ] as const) {
       const outcome = await world.run(command, { env });
       expect(outcome).toMatchObject({ exitCode, stdout: "" });
@@ -433,7 +496,14 @@ describe("add-key", () => {
       stderr: expect.stringContaining("permission denied"),
     });
     // The scope, too, stays as it is where only a limit is given.
-    await world.output("add-key --key L --expires 2999-01-01");
+    const added = await world.output("add-key --key L --expires 2999-01-01");
+    expect(JSON.parse(added)).toEqual({
+      id: expect.any(String),
+      status: "ok",
+      scope: "read_write",
+      expiresAt: Date.UTC(2999, 0, 1),
+      collections: ["a", "/^b{1,2}$/", "c"],
+    });
     expect(await listed()).toMatchObject({
       scope: "read_write",
       expiresAt: Date.UTC(2999, 0, 1),
@@ -445,7 +515,10 @@ describe("add-key", () => {
   });
 
   test.each([
-    ["--expires yesterday", "--expires: expected a time such as"],
+    [
+      "--expires yesterday",
+      "--expires: expected a time such as 2026-12-31, 2026-12-31T12:30:00Z, 30d or never, got",
+    ],
     ["--expires 2001-01-01", '--expires: expected a time to come, got "2001-01-01"'],
     ["--expires 1700000000", "--expires: expected a time to come"],
     ["--collections a,,b", '--collections: expected names joined by commas, got "a,,b"'],

@@ -43,7 +43,22 @@ test("health ends with 1 and the reason when it is not, or nobody is there", asy
     stderr: "fluxiondb: The disk is full\n",
   });
   expect((await outcomeOf(["--url", url, "--alive"])).exitCode).toBe(0);
-  const { exitCode, stderr } = await outcomeOf(["--url", "ws://127.0.0.1:1"]);
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain("No answer from http://127.0.0.1:1");
+  expect(await outcomeOf(["--url", "ws://127.0.0.1:1"])).toEqual({
+    exitCode: 1,
+    stdout: "",
+    stderr:
+      "fluxiondb: No answer from http://127.0.0.1:1: nobody listens there. Is the server running? Start one with: fluxiondb serve\n",
+  });
+  using silent = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Promise<Response>(() => {}) });
+  const slow = await outcomeOf(["--url", `ws://127.0.0.1:${silent.port}`, "--timeout", "0.1"]);
+  expect(slow.stderr).toContain("it takes too long. --timeout takes a longer time");
+  using closing = Bun.listen({
+    port: 0,
+    hostname: "127.0.0.1",
+    socket: { open: (socket) => void socket.end(), data: () => {} },
+  });
+  const { stderr } = await outcomeOf(["--url", `ws://127.0.0.1:${closing.port}`]);
+  expect(stderr).toMatch(
+    /the connection failed \(\w+\)\. Check --url, and that a server of FluxionDB runs there\n$/,
+  );
 });

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { OlderFile } from "../../src/archive/older_file.ts";
 import { runProgram } from "../support/program.ts";
 import { ServerProcess } from "../support/server_process.ts";
@@ -49,6 +49,9 @@ test("an older server's database is taken over, and left as it was", async () =>
   makeOlder(file, GOOD);
   const before = readFileSync(file);
   const dry = await world.output(["import", "--from-fluxiondb", file, "--dry-run"]);
+  const notMade = world.folder.join("not-made");
+  expect(await world.output(["import", "--from-fluxiondb", file, "--dry-run", "--data", notMade])).toBe(dry);
+  expect(existsSync(notMade)).toBe(false);
   expect(JSON.parse(dry)).toEqual({ inputFile: file, ...SUMMARY, dryRun: true });
   expect(await world.output("collections")).toBe("[]\n");
   const summary = await world.output(["import", "--from-fluxiondb", file]);

@@ -121,7 +121,10 @@ test("long work shows its progress and cleans up after itself", async () => {
 test("keys shows limits where a key has them", async () => {
   const table = async () => (await onTerminal(["keys"])).shown;
   expect(await table()).toMatch(/^key +scope\n/);
-  await world.output("add-key --key K --collections a,/b/ --expires 2999-01-01");
+  const limited = ["add-key", "--key", "K", "--collections", "a,/b/", "--expires", "2999-01-01"];
+  expect((await onTerminal(limited)).shown).toStartWith(
+    "Added a key with the scope readonly, expires 2999-01-01T00:00:00.000Z, collections a,/b/\n",
+  );
   expect(await table()).toMatch(
     /^key +scope +expires +collections\nK +readonly +2999-01-01T00:00:00.000Z +a,\/b\/\n.*master key *\n$/,
   );

@@ -120,6 +120,11 @@ describe("FluxionDB", () => {
     });
     await using limited = await FluxionDB.connect({ url: server.url, apiKey: "new", reconnect: false });
     expect(await limited.collections()).toEqual([]);
+    expect(await db.putApiKey("new", "readonly")).toMatchObject({
+      scope: "readonly",
+      expiresAt: until.getTime(),
+      collections: ["a"],
+    });
     await db.addApiKey("new", "readonly", { expiresAt: "never", collections: "all" });
     expect(await db.apiKeys()).toContainEqual({ key: "new", scope: "readonly", deletable: true });
 
