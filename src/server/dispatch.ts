@@ -16,6 +16,7 @@ import type { Context } from "./context.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
 import { checkCollections, deniedError } from "./key_guard.ts";
+import { LargeReplies } from "./large_replies.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
@@ -37,6 +38,9 @@ type Promised = {
   readonly answer: Promise<AnswerText>;
 };
 
+/** A longer reply has turns of its own. */
+const LARGE_REPLY_LENGTH = 1024 * 1024;
+
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
 const UNTIMED_LENGTH_MAX = 64 * 1024;
@@ -52,6 +56,7 @@ export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #context: Context;
   readonly #scanner = new FrameScanner();
+  readonly #largeReplies = new LargeReplies();
   /** Of the frame at hand, as far as they are known. */
   #id: string | undefined;
   #type: MessageType | undefined;
@@ -174,7 +179,9 @@ export class Dispatch {
       checkPermission(connection.apiKey, type);
       const { limits } = connection.apiKey;
       if (limits !== undefined) checkCollections(limits, type, request);
-      return this.#answer(id, head, text);
+      const reply = this.#answer(id, head, text);
+      if (reply.length > LARGE_REPLY_LENGTH && !connection.isGone) await this.#largeReplies.join(reply);
+      return reply;
     } catch (error) {
       // It goes nowhere: what went wrong is that nobody waits for it.
       if (connection.isGone) return "";
