@@ -7,6 +7,7 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
+import { unpackedBytes } from "./chunk_codec.ts";
 import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
@@ -118,19 +119,23 @@ export class Series implements ChunkOwner {
     }
   }
 
-  /** What its pages take more at most when so many records of so many bytes come, the first of them at a time. */
+  /**
+   * What its pages take more at most when so many records of so many bytes come, the first of them at a time. Of what is
+   * on disk only it is a guess: that its records are of the same size.
+   */
   growthAtMost({ bytes, count, earliest }: { bytes: number; count: number; earliest: Timestamp }): number {
     const chunks = this.#chunks;
+    const fresh = NEW_PAGE_FACTOR * bytes + PAGE_BYTES_AT_FIRST;
     const last = chunks[chunks.length - 1];
-    const fresh = NEW_PAGE_FACTOR * bytes;
     if (last === undefined) return fresh;
-    if (last.endsBefore(earliest.high, earliest.low)) {
-      return this.#canTake(last, bytes, count) ? 0 : fresh + this.#changedBytes(last);
-    }
-    // Which chunks they belong to is told of one only.
-    const one = chunks.length === 1 ? last : chunks[Math.max(0, lastChunkStarting(chunks, earliest))];
-    if (count === 1 || chunks.length === 1) return fresh + this.#changedBytes(one as Chunk);
-    return fresh + NEW_PAGE_FACTOR * this.#host.chunks.chunkTextBytesMax * Math.min(count, chunks.length);
+    const isAppended = last.endsBefore(earliest.high, earliest.low);
+    if (isAppended && this.#canTake(last, bytes, count)) return 0;
+    if (isAppended && this.#isDone(last)) return fresh + ((last.page?.blockBytes ?? 0) >> 2);
+    const first = isAppended ? chunks.length - 1 : Math.max(0, lastChunkStarting(chunks, earliest));
+    const touched = Math.min(count, chunks.length - first);
+    // Which of them is told where it can only be one.
+    if (touched === 1) return fresh + this.#changedBytes(chunks[first] as Chunk, bytes / count);
+    return fresh + NEW_PAGE_FACTOR * this.#host.chunks.chunkTextBytesMax * touched;
   }
 
   /** Whether a chunk has room for so many records more, as it is. */
@@ -142,10 +147,19 @@ export class Series implements ChunkOwner {
     return page.textLength + bytes <= chunkTextBytesMax && used + bytes <= page.blockBytes;
   }
 
+  /** Whether nothing is added to a chunk any more, whatever its size. */
+  #isDone(chunk: Chunk): boolean {
+    return this.#isClosed(chunk) || (chunk.page?.textLength ?? 0) >= this.#host.chunks.chunkTextBytesMax;
+  }
+
   /** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
-  #changedBytes(chunk: Chunk): number {
-    const page = chunk.isCopy ? undefined : chunk.page;
-    return NEW_PAGE_FACTOR * (page?.blockBytes ?? this.#host.chunks.chunkTextBytesMax);
+  #changedBytes(chunk: Chunk, recordBytes: number): number {
+    const { chunkTextBytesMax } = this.#host.chunks;
+    const { page, packed, count } = chunk;
+    if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
+    const text =
+      packed === undefined ? Math.min(chunkTextBytesMax, count * recordBytes) : unpackedBytes(packed);
+    return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
   }
 
   isNewest(chunk: Chunk): boolean {

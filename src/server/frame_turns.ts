@@ -4,8 +4,9 @@
  * The network hands over half a megabyte of one connection at a time, which may be thousands of frames. When a turn's
  * time is used up, a connection may go on with a few more, so that whoever has sent only these is served at once; then
  * it gets in line, and in later turns those in line go on, one after another. A turn that is not used up costs next to
- * nothing: the clock is looked at after so many frames, and after each that may take long. Watching where a turn ends wakes the event loop once more, which
- * cost small inserts a tenth of their speed, so only one turn in each few milliseconds is watched.
+ * nothing: the clock is looked at after so many frames, and after each that may take long. Watching where a turn ends
+ * wakes the event loop once more, which cost small inserts a tenth of their speed, so only one turn in each few
+ * milliseconds is watched.
  */
 import { Queue } from "../engine/queue.ts";
 import { PORTION_MS } from "../protocol/limits.ts";

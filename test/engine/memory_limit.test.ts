@@ -178,3 +178,41 @@ test.each([
     expect(most).toBeGreaterThan(limit * 0.4);
   }
 });
+
+test.each(["in memory only", "on disk"])(
+  "documents that rest are few bytes to add to, and a batch for all of them is taken: %s",
+  async (where) => {
+    using folder = new TemporaryFolder();
+    const storage =
+      where === "on disk"
+        ? await SqliteStorage.open({ directory: folder.join("data"), durability: "everysec" })
+        : undefined;
+    const limit = 16 * MIB;
+    const database = new MemoryDatabase({
+      ...(storage && { storage }),
+      memoryBytesMax: limit,
+      longWork: AT_ONCE,
+    });
+    await database.load();
+    const rest = async (): Promise<void> => {
+      await database.checkpoint();
+      for (let seconds = 1000; database.tidy(seconds); seconds += 1000) {}
+      if (storage !== undefined) while (database.reclaim()) {}
+    };
+    const documents = 2000;
+    for (let round = 0; round < 12; round++) {
+      batch.clear();
+      for (let at = 0; at < documents; at++) {
+        const ts = timestampFromBigInt(BigInt(round));
+        batch.add({ col: "c", doc: `d${at}`, ts, data: noise(round * documents + at, 50) });
+      }
+      await database.insert(batch);
+      await rest();
+    }
+    expect(database.memory().coldChunks).toBe(storage === undefined ? 0 : documents);
+    expect(database.counts().records).toBe(12 * documents);
+    expect(database.memory().usedBytes).toBeLessThanOrEqual(limit);
+    await database.close();
+    await storage?.close();
+  },
+);
