@@ -100,7 +100,7 @@ export class Connection implements SlowReader, Asker {
 
   /** The network is gone: replies that come now go nowhere. */
   closed(): void {
-    this.#setBehind(false);
+    this.#events.slowReaders.delete(this);
     this.#socket = undefined;
     this.#isGone = true;
     this.#waiting.clear();
@@ -144,7 +144,7 @@ export class Connection implements SlowReader, Asker {
 
   /** The network has taken some of what was unsent. */
   drained(): void {
-    this.#setBehind(this.#isReaderBehind());
+    this.#isBehind = this.#isReaderBehind();
     this.#flush();
     this.#updatePause();
   }
@@ -217,7 +217,7 @@ export class Connection implements SlowReader, Asker {
     if (this.#socket === undefined || this.#isBehind || !this.#waiting.isReady) return;
     // One write to the network for all replies of a commit.
     this.#socket.cork(this.#sendReady);
-    this.#setBehind(this.#isReaderBehind());
+    this.#isBehind = this.#isReaderBehind();
     if (this.#waiting.isEmpty && this.#closing !== undefined) {
       this.closeNow(this.#closing.code, this.#closing.reason);
     }
@@ -237,22 +237,16 @@ export class Connection implements SlowReader, Asker {
       // It was dropped, and with it the order of replies.
       this.#events.dropped(this);
       socket.terminate();
-    } else if (this.#isReaderBehind()) {
-      this.#setBehind(true);
-      this.#updatePause();
+      return;
     }
+    this.#events.slowReaders.add(this);
+    if (!this.#isReaderBehind()) return;
+    this.#isBehind = true;
+    this.#updatePause();
   }
 
   #isReaderBehind(): boolean {
     return this.unsentBytes > UNSENT_BYTES_PAUSE;
-  }
-
-  #setBehind(isBehind: boolean): void {
-    if (isBehind === this.#isBehind) return;
-    this.#isBehind = isBehind;
-    const { slowReaders } = this.#events;
-    if (isBehind) slowReaders.add(this);
-    else slowReaders.delete(this);
   }
 
   #updatePause(): void {

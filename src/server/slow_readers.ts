@@ -33,14 +33,14 @@ export class SlowReaders {
     this.#options = { lookMs: LOOK_MS, ...options };
   }
 
-  /** Call when it lags behind. */
+  /** Call when it has been sent what the network did not take at once. */
   add(reader: SlowReader): void {
     if (this.#readers.has(reader)) return;
     this.#readers.set(reader, { bytes: reader.unsentBytes, sinceMs: this.#options.nowMs() });
     this.#timer ??= setTimeout(this.#look, this.#options.lookMs);
   }
 
-  /** Call when it has caught up, or is gone. */
+  /** Call when it is gone; who has read all leaves by itself. */
   delete(reader: SlowReader): void {
     this.#readers.delete(reader);
   }
@@ -52,6 +52,10 @@ export class SlowReaders {
     let total = 0;
     for (const [reader, progress] of [...this.#readers]) {
       const bytes = reader.unsentBytes;
+      if (bytes === 0) {
+        this.#readers.delete(reader);
+        continue;
+      }
       if (bytes < progress.bytes) progress.sinceMs = now;
       progress.bytes = bytes;
       if (now - progress.sinceMs >= idleMs) reader.giveUp();
