@@ -34,8 +34,8 @@ export type ConnectionOptions = {
 
 /** What a connection leaves to others. */
 export type ConnectionEvents = {
-  /** A frame is to be answered. Returns when that was begun, if it may have taken long. */
-  frame(connection: Connection, frame: Frame): number | undefined;
+  /** A frame is to be answered. */
+  frame(connection: Connection, frame: Frame): void;
   /** What replies to writes wait for. */
   readonly gates: CommitGates;
   readonly slowReaders: SlowReaders;
@@ -201,8 +201,8 @@ export class Connection implements SlowReader, Asker {
   }
 
   #handle(frame: Frame): void {
-    const startedAtMs = this.#events.frame(this, frame);
-    if (!this.#turns.isUsedUp(this.#share, frame.length, startedAtMs) || this.#isInLine) return;
+    this.#events.frame(this, frame);
+    if (!this.#turns.isUsedUp(this.#share, frame.length) || this.#isInLine) return;
     this.#isInLine = true;
     this.#turns.wait(this.#goOn);
     this.#updatePause();

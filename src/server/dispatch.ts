@@ -15,6 +15,7 @@ import { KEY_EXPIRED } from "./connections.ts";
 import type { Context } from "./context.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
+import type { FrameTurns } from "./frame_turns.ts";
 import { checkCollections, deniedError } from "./key_guard.ts";
 import { LargeReplies } from "./large_replies.ts";
 import type { Metrics } from "./metrics.ts";
@@ -24,6 +25,7 @@ import { ROUTES, type Route } from "./route.ts";
 
 export type DispatchOptions = Omit<Context, "batch"> & {
   readonly metrics: Metrics;
+  readonly turns: Pick<FrameTurns, "takesLong">;
   readonly replyBytesMax: number;
   /** Requests that take this long or longer are logged. */
   readonly slowRequestMs: number;
@@ -62,8 +64,6 @@ export class Dispatch {
   #type: MessageType | undefined;
   /** When its handling began; only of a frame that may take long, and of some others. */
   #startedAtMs: number | undefined;
-  /** The same of a request that may take long, whatever is done with its answer. */
-  #longSinceMs: number | undefined;
   #untimed = 0;
   #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -77,26 +77,21 @@ export class Dispatch {
   /** What clients are told of a commit that failed; a bug is logged. */
   readonly commitFailure = (error: unknown): DatabaseError => this.#toDatabaseError(error, undefined);
 
-  /**
-   * Handles one frame; its reply is sent or put in line before this returns.
-   *
-   * @returns when that was begun, if it may have taken long
-   */
-  handle(connection: Connection, frame: Frame): number | undefined {
+  /** Handles one frame; its reply is sent or put in line before this returns. */
+  handle(connection: Connection, frame: Frame): void {
     if (typeof frame !== "string") {
       connection.closeAfterReplies(CLOSE_UNSUPPORTED, "Binary frames are not supported");
-      return undefined;
+      return;
     }
     // All that a message costs for a key without limits.
     const { limits } = connection.apiKey;
     if (limits?.hasExpired(this.#options.dateMs())) {
       connection.closeNow(CLOSE_POLICY, KEY_EXPIRED);
-      return undefined;
+      return;
     }
     this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
-    const isTimed = frame.length > UNTIMED_LENGTH_MAX || this.#untimed === 0;
-    this.#startedAtMs = isTimed ? this.#options.nowMs() : undefined;
-    this.#longSinceMs = frame.length > UNTIMED_LENGTH_MAX ? this.#startedAtMs : undefined;
+    this.#startedAtMs = this.#untimed === 0 ? this.#options.nowMs() : undefined;
+    if (frame.length > UNTIMED_LENGTH_MAX) this.#takesLong();
     this.#id = undefined;
     this.#type = undefined;
     let reply: string | undefined;
@@ -109,7 +104,11 @@ export class Dispatch {
     if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, "Bad frame");
     if (this.#type !== undefined) this.#options.metrics.request(this.#type);
     if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, this.#type, this.#startedAtMs);
-    return this.#longSinceMs;
+  }
+
+  #takesLong(): void {
+    this.#startedAtMs ??= this.#options.nowMs();
+    this.#options.turns.takesLong(this.#startedAtMs);
   }
 
   /** Returns the reply, or undefined when it has been put in line. */
@@ -151,10 +150,7 @@ export class Dispatch {
     request: unknown,
     frameLength: number,
   ): string | undefined {
-    if (!isShort(request as never)) {
-      this.#startedAtMs ??= this.#options.nowMs();
-      this.#longSinceMs = this.#startedAtMs;
-    }
+    if (!isShort(request as never)) this.#takesLong();
     const result = handle(this.#context, request as never, connection);
     if (isWrite) {
       if (result === undefined) return okReply(id);

@@ -25,6 +25,8 @@ export class FrameTurns {
   readonly #line = new Queue<() => void>();
   #turn = 1;
   #units = 0;
+  /** When the handling of the frame at hand began, if it may take long. */
+  #longSinceMs: number | undefined;
   #isUsedUp = false;
   /** When the turn is; undefined where it is not watched. */
   #endsAtMs: number | undefined;
@@ -36,19 +38,26 @@ export class FrameTurns {
     this.#nowMs = nowMs;
   }
 
-  /**
-   * Whether a connection that has handled a frame is to leave what follows to another turn. `startedAtMs`: when its
-   * handling began, if it may have taken long.
-   */
-  isUsedUp(share: FrameShare, frameLength: number, startedAtMs: number | undefined): boolean {
+  /** Call while a frame is handled that may take long, with when that began. */
+  takesLong(startedAtMs: number): void {
+    this.#longSinceMs = startedAtMs;
+    this.#units = UNITS_A_LOOK;
+  }
+
+  /** Whether a connection that has handled a frame is to leave what follows to another turn. */
+  isUsedUp(share: FrameShare, frameLength: number): boolean {
     this.#units += 1 + (frameLength >>> UNIT_LENGTH_BITS);
-    if (this.#units >= UNITS_A_LOOK || startedAtMs !== undefined) this.#look(startedAtMs);
+    let frames = 1;
+    if (this.#units >= UNITS_A_LOOK) {
+      if (this.#longSinceMs !== undefined) frames = FRAMES_IN_ANY_TURN;
+      this.#look();
+    }
     if (!this.#isUsedUp) return false;
     if (share.turn !== this.#turn) {
       share.turn = this.#turn;
       share.count = 0;
     }
-    share.count += startedAtMs === undefined ? 1 : FRAMES_IN_ANY_TURN;
+    share.count += frames;
     return share.count >= FRAMES_IN_ANY_TURN;
   }
 
@@ -58,9 +67,11 @@ export class FrameTurns {
     this.#schedule();
   }
 
-  #look(startedAtMs: number | undefined): void {
-    this.#units = 0;
+  #look(): void {
     const nowMs = this.#nowMs();
+    const startedAtMs = this.#longSinceMs;
+    this.#units = 0;
+    this.#longSinceMs = undefined;
     if (this.#endsAtMs === undefined) {
       const isLong = startedAtMs !== undefined && nowMs - startedAtMs >= PORTION_MS;
       if (nowMs < this.#watchAtMs && !isLong) return;

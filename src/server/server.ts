@@ -110,12 +110,14 @@ export function startServer(options: ServerOptions): RunningServer {
   const connections = new Connections();
   const keyExpiry = new KeyExpiry(connections, dateMs);
   const metrics = options.metrics ?? new Metrics(options.nowMs);
+  const turns = new FrameTurns(options.nowMs);
   const dispatch = new Dispatch({
     ...options,
     connections,
     keyExpiry,
     dateMs,
     metrics,
+    turns,
     replyBytesMax: limits.replyBytesMax,
     slowRequestMs: options.slowRequestMs ?? SLOW_REQUEST_MS,
   });
@@ -135,7 +137,7 @@ export function startServer(options: ServerOptions): RunningServer {
     limits,
     connections,
     keyExpiry,
-    turns: new FrameTurns(options.nowMs),
+    turns,
     events,
     metrics,
     operations: {

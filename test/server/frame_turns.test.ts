@@ -9,7 +9,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 /** Handles frames until the turn is used up for a connection; returns how many it were. */
 function handle(turns: FrameTurns, share: FrameShare, most = 10_000): number {
-  for (let count = 1; count <= most; count++) if (turns.isUsedUp(share, 100, undefined)) return count;
+  for (let count = 1; count <= most; count++) if (turns.isUsedUp(share, 100)) return count;
   return most;
 }
 
@@ -28,7 +28,7 @@ describe("FrameTurns", () => {
     const more = handle(turns, flood);
     expect(more).toBeLessThan(50);
     expect(handle(turns, other)).toBe(8);
-    expect(turns.isUsedUp(third, 100, undefined)).toBe(false);
+    expect(turns.isUsedUp(third, 100)).toBe(false);
     // The next turn has its own time.
     await nextTurn();
     expect(handle(turns, flood, 100)).toBe(100);
@@ -37,26 +37,33 @@ describe("FrameTurns", () => {
   test("looks at the clock at once after a large frame", () => {
     let nowMs = 0;
     const turns = new FrameTurns(() => nowMs);
-    turns.isUsedUp(shareOf(), 100_000, undefined);
+    turns.isUsedUp(shareOf(), 100_000);
     nowMs = PORTION_MS;
     const share = shareOf();
-    for (let frame = 1; frame < 8; frame++) expect(turns.isUsedUp(share, 100_000, undefined)).toBe(false);
-    expect(turns.isUsedUp(share, 100_000, undefined)).toBe(true);
+    for (let frame = 1; frame < 8; frame++) expect(turns.isUsedUp(share, 100_000)).toBe(false);
+    expect(turns.isUsedUp(share, 100_000)).toBe(true);
   });
 
   test("ends a turn after a single frame that took long, for whoever has sent it", () => {
     let nowMs = PORTION_MS;
     const turns = new FrameTurns(() => nowMs);
-    expect(turns.isUsedUp(shareOf(), 100, 0)).toBe(true);
+    const handleLong = (startedAtMs: number): boolean => {
+      turns.takesLong(startedAtMs);
+      return turns.isUsedUp(shareOf(), 100);
+    };
+    expect(handleLong(0)).toBe(true);
     // Others may still handle a few short ones.
-    expect(turns.isUsedUp(shareOf(), 100, undefined)).toBe(false);
+    expect(turns.isUsedUp(shareOf(), 100)).toBe(false);
     nowMs += 1;
-    expect(turns.isUsedUp(shareOf(), 100, nowMs)).toBe(true);
+    expect(handleLong(nowMs)).toBe(true);
   });
 
   test("goes on after a frame that might have taken long, and has not", () => {
     const turns = new FrameTurns(() => 0);
-    for (let frame = 0; frame < 1000; frame++) expect(turns.isUsedUp(shareOf(), 100, 0)).toBe(false);
+    for (let frame = 0; frame < 1000; frame++) {
+      turns.takesLong(0);
+      expect(turns.isUsedUp(shareOf(), 100)).toBe(false);
+    }
   });
 
   test("lets those in line go on in order, as far as a turn goes, and none twice in a turn", async () => {
