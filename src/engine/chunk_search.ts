@@ -5,6 +5,11 @@ import type { Chunk } from "./chunk.ts";
 
 type Time = { readonly high: number; readonly low: number };
 
+/** Without a look at place -1 where there is none: for that, compiled code is thrown away. */
+export function newestChunk(chunks: readonly Chunk[]): Chunk | undefined {
+  return chunks.length === 0 ? undefined : chunks[chunks.length - 1];
+}
+
 /** The last chunk whose first record is at or before a time; -1 when there is none. */
 export function lastChunkStarting(chunks: readonly Chunk[], at: Time): number {
   let from = 0;

@@ -22,6 +22,7 @@ import {
   writeCommand,
 } from "./journal_entry.ts";
 import type { Name } from "./name.ts";
+import { neverInline } from "./never_inline.ts";
 import type { Series } from "./series.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
@@ -62,6 +63,7 @@ export class Journal {
   #quotedCollection = '""';
 
   constructor(storage: JournalStorage) {
+    neverInline(this.insert, this.value, this.#handOver);
     this.#storage = storage;
     this.#group = storage.lastGroup + 1;
   }

@@ -4,7 +4,7 @@
  * What is stale is rendered into a reply, with the rest around it, and kept from there: so what goes wrong meanwhile, as
  * a chunk that cannot be read back from disk, leaves the block as it was.
  */
-import type { Timestamp } from "../protocol/timestamp.ts";
+import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { LatestQuestion, Series } from "./series.ts";
 
@@ -170,8 +170,4 @@ export class LatestBlock {
     this.#oldestHigh = oldestHigh;
     this.#oldestLow = oldestLow;
   }
-}
-
-function isBefore(high: number, low: number, otherHigh: number, otherLow: number): boolean {
-  return high < otherHigh || (high === otherHigh && low >>> 0 < otherLow >>> 0);
 }

@@ -39,6 +39,7 @@ import { LatestTexts } from "./latest_text.ts";
 import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
+import { neverInline } from "./never_inline.ts";
 import { noRecord } from "./page.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
 import { Queries } from "./queries.ts";
@@ -95,6 +96,7 @@ export class MemoryDatabase implements Database {
     ...given
   }: MemoryDatabaseOptions = {}) {
     const limits = { ...ADJUSTABLE_LIMITS, ...given };
+    neverInline(this.insert, this.latest, this.history, this.setValue, this.value);
     this.#storage = storage;
     this.#writeLimits = new WriteLimits(limits);
     this.#longWork = new LongWork(longWork);

@@ -5,14 +5,15 @@
  * is split; at either end of a run of full chunks a new one is begun instead, so that filling in from newest to
  * oldest leaves full chunks too.
  */
-import type { Timestamp } from "../protocol/timestamp.ts";
+import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import { unpackedBytes } from "./chunk_codec.ts";
-import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
+import { firstChunkReaching, lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { Name } from "./name.ts";
+import { neverInline } from "./never_inline.ts";
 import { ENTRY_BYTES, Page, type Rendered } from "./page.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
@@ -63,6 +64,8 @@ export class Series implements ChunkOwner {
   readonly #chunks: Chunk[] = [];
 
   constructor(host: SeriesHost, { name, id }: { name: Name; id: number }) {
+    // What is seldom done is not to be compiled into what is done for each record.
+    neverInline(this.#insertElsewhere);
     this.#host = host;
     this.name = name;
     this.id = id;
@@ -75,22 +78,16 @@ export class Series implements ChunkOwner {
    */
   insert(record: Rendered): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
-    const chunks = this.#chunks;
-    const last = chunks[chunks.length - 1];
-    if (last === undefined) this.#begin(0, record);
-    else if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
-    else if (this.#isFull(last, record)) {
-      this.#host.chunks.seal(last);
-      this.#begin(chunks.length, record);
-    } else {
-      // The hot path: nothing is measured again but the end.
-      const store = this.#host.chunks;
-      store.openNewest(last).append(store.slabs, record);
-      last.count++;
-      last.lastHigh = record.high;
-      last.lastLow = record.low;
-      this.#host.chunkChanged(last);
-    }
+    const last = newestChunk(this.#chunks);
+    const isAppended = last?.endsBefore(record.high, record.low) === true && !this.#isFull(last, record);
+    if (!isAppended) return this.#insertElsewhere(last, record);
+    // The hot path: nothing is measured again but the end.
+    const store = this.#host.chunks;
+    store.openNewest(last).append(store.slabs, record);
+    last.count++;
+    last.lastHigh = record.high;
+    last.lastLow = record.low;
+    this.#host.chunkChanged(last);
     this.recordCount++;
     return 1;
   }
@@ -103,7 +100,7 @@ export class Series implements ChunkOwner {
   prepareInsert(at: Timestamp): void {
     const chunks = this.#chunks;
     const store = this.#host.chunks;
-    const last = chunks[chunks.length - 1];
+    const last = newestChunk(chunks);
     if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
     const first = Math.max(0, lastChunkStarting(this.#chunks, at));
     store.fetch(chunks[first] as Chunk);
@@ -126,7 +123,7 @@ export class Series implements ChunkOwner {
   growthAtMost({ bytes, count, earliest }: { bytes: number; count: number; earliest: Timestamp }): number {
     const chunks = this.#chunks;
     const fresh = NEW_PAGE_FACTOR * bytes + PAGE_BYTES_AT_FIRST;
-    const last = chunks[chunks.length - 1];
+    const last = newestChunk(chunks);
     if (last === undefined) return fresh;
     const isAppended = last.endsBefore(earliest.high, earliest.low);
     if (isAppended && this.#canTake(last, bytes, count)) return 0;
@@ -246,7 +243,7 @@ export class Series implements ChunkOwner {
     const store = this.#host.chunks;
     const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
     const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
-    if (isBefore(page.tsHigh(record), page.tsLow(record), from)) return true;
+    if (isBefore(page.tsHigh(record), page.tsLow(record), from.high, from.low)) return true;
     if (selection !== undefined) {
       const marks = selection.select(page, record, record + 1);
       if (marks === undefined) return false;
@@ -278,6 +275,16 @@ export class Series implements ChunkOwner {
   #leaveLatestPlace(): void {
     this.#host.latestChanged(this.latestPlace);
     this.latestPlace = NO_PLACE;
+  }
+
+  /** Begins a chunk, or changes one. */
+  #insertElsewhere(last: Chunk | undefined, record: Rendered): number {
+    if (last !== undefined) {
+      if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
+      this.#host.chunks.seal(last);
+    }
+    this.recordCount++;
+    return this.#begin(this.#chunks.length, record);
   }
 
   #insertInside(record: Rendered): number {
@@ -334,9 +341,10 @@ export class Series implements ChunkOwner {
   /** Begins a chunk at a place among the others. */
   #begin(at: number, record: Rendered): number {
     const store = this.#host.chunks;
-    const chunk = store.create(this, this.#chunks[at - 1]);
+    const previous = at === 0 ? undefined : this.#chunks[at - 1];
+    const chunk = store.create(this, previous);
     // A document that has filled a chunk will fill another: its page begins large, and moves less often.
-    const expected = (this.#chunks[at - 1]?.page?.blockBytes ?? 0) >> 2;
+    const expected = (previous?.page?.blockBytes ?? 0) >> 2;
     chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from, expected));
     chunk.page.append(store.slabs, record);
     this.#place(at, chunk);
@@ -388,8 +396,4 @@ export class Series implements ChunkOwner {
     this.#changed(chunk);
     return chunk.count;
   }
-}
-
-function isBefore(high: number, low: number, other: Timestamp): boolean {
-  return high < other.high || (high === other.high && low >>> 0 < other.low >>> 0);
 }

@@ -10,6 +10,7 @@
 import type { ServerWebSocket } from "bun";
 import type { ApiKey } from "../engine/api_keys.ts";
 import type { Asker } from "../engine/database.ts";
+import { neverInline } from "../engine/never_inline.ts";
 import { Queue } from "../engine/queue.ts";
 import { HELD_BACK_LENGTH_MAX, UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { CommitGates } from "./commit_gate.ts";
@@ -92,6 +93,11 @@ export class Connection implements SlowReader, Asker {
       onReady: () => this.#flush(),
       gates: events.gates,
     });
+  }
+
+  static {
+    const { receive, reply, replyAfter, replyWith } = Connection.prototype;
+    neverInline(receive, reply, replyAfter, replyWith);
   }
 
   opened(socket: Socket): void {

@@ -6,6 +6,7 @@
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
+import { neverInline } from "../engine/never_inline.ts";
 import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
@@ -68,6 +69,7 @@ export class Dispatch {
   #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatchOptions) {
+    neverInline(this.handle, this.#perform, this.#execute, this.#answer);
     this.#options = options;
     const { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs } = options;
     const batch = new InsertBatch();

@@ -4,6 +4,7 @@
  * It takes objects of the fields that frequent requests have, with texts, integers and booleans for values, and leaves
  * everything else to the schema, `null` too. What it has read, fast_request.ts checks and turns into requests.
  */
+import { neverInline } from "../engine/never_inline.ts";
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -78,6 +79,10 @@ export class FieldScanner {
    * are: what they are compiled to is remembered by their text.
    */
   areTextsKept = false;
+
+  constructor() {
+    neverInline(this.#scanObject);
+  }
 
   /** Reads the object that begins at a place; returns where it ends, or -1 when the schema is to decide. */
   scan(source: Scratch, start: number): number {

@@ -8,6 +8,7 @@
  * The frame is copied to bytes once. The loops run over plain Uint8Arrays: on a Buffer they take a third longer.
  */
 import type { InsertBatch } from "../engine/insert_batch.ts";
+import { neverInline } from "../engine/never_inline.ts";
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -47,6 +48,10 @@ export class FrameScanner {
   readonly #frame = new Scratch();
   readonly #payload = new Scratch();
   #hasRecords = false;
+
+  constructor() {
+    neverInline(this.scan, this.#scanMessage, this.#scanData);
+  }
 
   /** The payload of the frame scanned last, unless it was an `ins`. */
   get fields(): Fields {

@@ -2,6 +2,7 @@
  * One handler a message; a missing or mis-typed one does not compile. A handler only forwards.
  */
 import type { Answer, IsVisible, Written } from "../engine/database.ts";
+import { neverInline } from "../engine/never_inline.ts";
 import type { MESSAGES, MessageType, Request } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
@@ -48,6 +49,8 @@ export const HANDLERS: Handlers = {
     return JSON.stringify({ ...(await status(isVisible)), connections: count });
   },
 };
+
+neverInline(...Object.values(HANDLERS));
 
 /** Which collections a client may know of, if not all. */
 function visibleTo({ apiKey: { limits } }: Connection): IsVisible | undefined {
