@@ -135,3 +135,6 @@ export const PORTION_MS = 4;
 
 /** A checkpoint hands its chunks to the writer in portions of about this size, one after another. */
 export const CHECKPOINT_PORTION_BYTES = 1 * MIB;
+
+/** Of what messages leave behind so much brings about a collection of garbage, or more where that takes long. */
+export const GARBAGE_BYTES_MIN = 16 * MIB;

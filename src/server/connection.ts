@@ -15,6 +15,7 @@ import { Queue } from "../engine/queue.ts";
 import { HELD_BACK_LENGTH_MAX, UNSENT_BYTES_PAUSE, WAITING_REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { CommitGates } from "./commit_gate.ts";
 import type { FrameShare, FrameTurns } from "./frame_turns.ts";
+import type { Garbage } from "./garbage.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import type { SlowReader, SlowReaders } from "./slow_readers.ts";
 
@@ -40,6 +41,7 @@ export type ConnectionEvents = {
   /** What replies to writes wait for. */
   readonly gates: CommitGates;
   readonly slowReaders: SlowReaders;
+  readonly garbage: Garbage;
   /** It has read nothing for too long. */
   givenUp(connection: Connection): void;
   /** The network took no reply, although it has room for any. */
@@ -208,6 +210,7 @@ export class Connection implements SlowReader, Asker {
 
   #handle(frame: Frame): void {
     this.#events.frame(this, frame);
+    this.#events.garbage.count(frame.length);
     if (!this.#turns.isUsedUp(this.#share, frame.length) || this.#isInLine) return;
     this.#isInLine = true;
     this.#turns.wait(this.#goOn);
@@ -238,6 +241,7 @@ export class Connection implements SlowReader, Asker {
     const socket = this.#socket;
     if (socket === undefined) return;
     const status = socket.sendText(text);
+    this.#events.garbage.count(text.length);
     if (status > 0) return;
     if (status === 0) {
       // It was dropped, and with it the order of replies.

@@ -1,6 +1,7 @@
 /**
  * The network's side: HTTP, the WebSocket upgrade, and what becomes of a connection.
  */
+
 import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
@@ -13,6 +14,7 @@ import { Connections } from "./connections.ts";
 import type { StatusOf } from "./context.ts";
 import { Dispatch } from "./dispatch.ts";
 import { FrameTurns } from "./frame_turns.ts";
+import { Garbage } from "./garbage.ts";
 import { KeyExpiry } from "./key_expiry.ts";
 import type { Login } from "./login.ts";
 import { LoopDelay } from "./loop_delay.ts";
@@ -123,6 +125,7 @@ export function startServer(options: ServerOptions): RunningServer {
   });
   const events: ConnectionEvents = {
     frame: (connection, frame) => dispatch.handle(connection, frame),
+    garbage: new Garbage({ nowMs: options.nowMs }),
     gates: new CommitGates(dispatch.commitFailure),
     slowReaders: new SlowReaders({
       nowMs: options.nowMs,
