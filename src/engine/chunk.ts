@@ -8,7 +8,7 @@
  * A packed or cold chunk that is read has a page besides, which is a copy and may be dropped. Counts and bounds are
  * known in every form. ChunkStore moves chunks between the forms.
  */
-import type { Timestamp } from "../protocol/timestamp.ts";
+import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Page } from "./page.ts";
 import type { Slab } from "./slab.ts";
 
@@ -89,32 +89,46 @@ export class Chunk {
 
   /** The latest record at or before a time that is not before the first one's; `page` is the chunk's. */
   latestIn(page: Page, high: number, low: number): number {
-    if (!this.#isInside(high, low)) return this.count - 1;
+    if (!this.endsAfter(high, low)) return this.count - 1;
     return page.firstAfterNear(this.indexNear(high, low), high, low) - 1;
   }
 
   /** Which record that is if the records are evenly spaced. */
   latestNear(high: number, low: number): number {
-    return this.#isInside(high, low) ? this.indexNear(high, low) : this.count - 1;
+    return this.endsAfter(high, low) ? this.indexNear(high, low) : this.count - 1;
+  }
+
+  /**
+   * The first record at or after a time; `count` when all are before it. `page` is the chunk's. Most chunks are wanted
+   * from end to end, and a search looks at memory all over the page.
+   */
+  firstAtOrAfter(page: Page, { high, low }: Timestamp): number {
+    return this.startsBefore(high, low) ? page.firstAtOrAfter(high, low) : 0;
+  }
+
+  /** The same of the first record after a time. */
+  firstAfter(page: Page, { high, low }: Timestamp): number {
+    return this.endsAfter(high, low) ? page.firstAfter(high, low) : page.count;
   }
 
   /** Whether all records are of the times from one to another, both included. */
   isCovered(from: Timestamp, to: Timestamp): boolean {
-    const { firstHigh, firstLow, lastHigh, lastLow } = this;
-    const isAfterStart =
-      firstHigh > from.high || (firstHigh === from.high && firstLow >>> 0 >= from.low >>> 0);
-    return isAfterStart && (lastHigh < to.high || (lastHigh === to.high && lastLow >>> 0 <= to.low >>> 0));
+    return !this.startsBefore(from.high, from.low) && !this.endsAfter(to.high, to.low);
+  }
+
+  startsBefore(high: number, low: number): boolean {
+    return isBefore(this.firstHigh, this.firstLow, high, low);
   }
 
   startsAfter(high: number, low: number): boolean {
-    return this.firstHigh > high || (this.firstHigh === high && this.firstLow >>> 0 > low >>> 0);
+    return isBefore(high, low, this.firstHigh, this.firstLow);
   }
 
   endsBefore(high: number, low: number): boolean {
-    return this.lastHigh < high || (this.lastHigh === high && this.lastLow >>> 0 < low >>> 0);
+    return isBefore(this.lastHigh, this.lastLow, high, low);
   }
 
-  #isInside(high: number, low: number): boolean {
-    return high < this.lastHigh || (high === this.lastHigh && low >>> 0 < this.lastLow >>> 0);
+  endsAfter(high: number, low: number): boolean {
+    return isBefore(high, low, this.lastHigh, this.lastLow);
   }
 }

@@ -38,8 +38,8 @@ export function writeHistory(
   for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
     const chunk = chunks[at] as Chunk;
     const page = store.read(chunk);
-    let from = page.firstAtOrAfter(range.from.high, range.from.low);
-    let to = page.firstAfter(range.to.high, range.to.low);
+    let from = chunk.firstAtOrAfter(page, range.from);
+    let to = chunk.firstAfter(page, range.to);
     const { reverse } = range;
     while (from < to && left > 0) {
       const count = selection?.countAtOnce(page, { from, to, reverse }) ?? to - from;
