@@ -24,8 +24,9 @@ export class Histogram {
   observe(ms: number): void {
     this.#count++;
     this.#sumMs += ms;
-    const bucket = BUCKETS_MS.findIndex((limit) => ms <= limit);
-    if (bucket >= 0) (this.#counts[bucket] as number)++;
+    let bucket = 0;
+    while (bucket < BUCKETS_MS.length && ms > (BUCKETS_MS[bucket] as number)) bucket++;
+    if (bucket < BUCKETS_MS.length) (this.#counts[bucket] as number)++;
   }
 
   /** In seconds; each bucket counts what is in those before it too. */
