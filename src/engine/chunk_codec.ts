@@ -36,7 +36,7 @@ export function writePlain(page: Page, target: Buffer, start: number): number {
   for (let index = 0; index < page.count; index++) {
     at = writeVarint(target, at, page.recordEnd(index) - page.recordStart(index));
   }
-  return at + page.slab.bytes.copy(target, at, page.start, page.start + page.textLength);
+  return at + page.slab.bytes.copy(target, at, page.recordStart(0), page.start + page.textEnd);
 }
 
 /**

@@ -1,11 +1,13 @@
 /**
  * A run of records in one block: their rendered text from the front, their index from the back.
  *
- *     | ,{"ts":1,"data":"a"},{"ts":2,"data":"b"} …  free  … | entry 1 | entry 0 |
+ *     | … free … ,{"ts":1,"data":"a"},{"ts":2,"data":"b"} …  free  … | entry 1 | entry 0 |
  *
  * An entry is three signed 32-bit integers: the timestamp's high and low half, and where the record's text ends,
  * counted from the page's start. Every record begins with its comma, so any run of them is one slice of a reply less
- * its first byte. This is the slotted page of database textbooks, with the text kept in the order of time.
+ * its first byte. This is the slotted page of database textbooks, with the text kept in the order of time. There is
+ * room before the text only where records came that are older than those that were there: a page that is filled from its
+ * end moves no text for that.
  */
 import { readTimestampAt } from "./record_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
@@ -17,7 +19,9 @@ export const ENTRY_WORDS = ENTRY_BYTES / 4;
 
 export class Page {
   count = 0;
-  textLength = 0;
+  /** Where the text begins and ends, counted from the page's start. */
+  textStart = 0;
+  textEnd = 0;
   slab: Slab;
   /** Where the page begins in its slab, in bytes. */
   start: number;
@@ -31,6 +35,10 @@ export class Page {
     return this.slab.blockBytes;
   }
 
+  get textLength(): number {
+    return this.textEnd - this.textStart;
+  }
+
   tsHigh(index: number): number {
     return this.slab.words[this.#entry(index)] as number;
   }
@@ -41,7 +49,7 @@ export class Page {
 
   /** Where record `index` begins in the slab, at its comma. */
   recordStart(index: number): number {
-    return index === 0 ? this.start : this.recordEnd(index - 1);
+    return index === 0 ? this.start + this.textStart : this.recordEnd(index - 1);
   }
 
   recordEnd(index: number): number {
@@ -88,86 +96,85 @@ export class Page {
 
   /** Appends a record later than all others: its rendered text is `source[from, to)`. */
   append(slabs: SlabAllocator, record: Rendered): void {
-    const { from, to } = record;
-    const size = to - from;
-    const needed = this.textLength + size + (this.count + 1) * ENTRY_BYTES;
-    if (needed > this.slab.blockBytes) this.#move(slabs, Math.max(needed, 2 * this.slab.blockBytes));
+    const size = record.to - record.from;
+    if (this.textEnd + size + (this.count + 1) * ENTRY_BYTES > this.slab.blockBytes) {
+      this.#makeRoomBehind(slabs, size, 1);
+    }
     const { slab } = this;
-    const target = this.start + this.textLength;
-    if (size > COPIED_HERE_BYTES_MAX) record.source.copy(slab.bytes, target, from, to);
-    else copyText(record.view, from, slab.view, target, size);
-    this.textLength += size;
+    write(record, slab, this.start + this.textEnd);
+    this.textEnd += size;
     this.count++;
     const { words } = slab;
     const entry = ((this.start + slab.blockBytes) >> 2) - this.count * ENTRY_WORDS;
     words[entry] = record.high;
     words[entry + 1] = record.low;
-    words[entry + 2] = this.textLength;
+    words[entry + 2] = this.textEnd;
   }
 
-  /** Puts a record before record `index`. */
+  /** Puts a record before record `index`: what is before it moves, or what is behind it, whichever is less. */
   insert(slabs: SlabAllocator, index: number, record: Rendered): void {
     const size = record.to - record.from;
-    this.#makeRoom(slabs, size, 1);
-    this.#moveText(this.recordStart(index), size);
-    const { words } = this.slab;
-    for (let at = this.count; at > index; at--) {
-      const entry = this.#entry(at);
-      words[entry] = words[entry + ENTRY_WORDS] as number;
-      words[entry + 1] = words[entry + ENTRY_WORDS + 1] as number;
-      words[entry + 2] = (words[entry + ENTRY_WORDS + 2] as number) + size;
+    const isInFront = index * 2 < this.count;
+    if (isInFront) this.#makeRoomInFront(slabs, size, index);
+    else this.#makeRoomBehind(slabs, size, 1);
+    const at = this.recordStart(index) - this.start;
+    const { bytes, words } = this.slab;
+    if (isInFront) {
+      bytes.copyWithin(this.start + this.textStart - size, this.start + this.textStart, this.start + at);
+      this.textStart -= size;
+      this.#shiftEnds(0, index, -size);
+    } else {
+      this.#moveText(this.start + at, size);
+      this.#shiftEnds(index, this.count, size);
     }
+    const last = this.#entry(this.count - 1);
+    words.copyWithin(last - ENTRY_WORDS, last, this.#entry(index) + ENTRY_WORDS);
     this.count++;
-    const begin = this.recordStart(index) - this.start;
-    const entry = this.#entry(index);
-    words[entry] = record.high;
-    words[entry + 1] = record.low;
-    words[entry + 2] = begin + size;
-    record.source.copy(this.slab.bytes, this.start + begin, record.from, record.to);
+    const end = isInFront ? at : at + size;
+    this.#setEntry(index, record.high, record.low);
+    words[this.#entry(index) + 2] = end;
+    write(record, this.slab, this.start + end - size);
   }
 
   /** Gives record `index` another text. */
   replace(slabs: SlabAllocator, index: number, record: Rendered): void {
-    const size = record.to - record.from;
-    const difference = size - (this.recordEnd(index) - this.recordStart(index));
-    if (difference > 0) this.#makeRoom(slabs, difference, 0);
+    const difference = record.to - record.from - (this.recordEnd(index) - this.recordStart(index));
+    if (difference > 0) this.#makeRoomBehind(slabs, difference, 0);
     if (difference !== 0) {
       this.#moveText(this.recordEnd(index), difference);
-      this.#shiftEnds(index, difference);
+      this.#shiftEnds(index, this.count, difference);
     }
-    record.source.copy(this.slab.bytes, this.recordStart(index), record.from, record.to);
+    write(record, this.slab, this.recordStart(index));
   }
 
   /** Removes the records `[from, to)`. */
   remove(from: number, to: number): void {
-    const removed = to - from;
     const size = this.recordEnd(to - 1) - this.recordStart(from);
-    this.#moveText(this.recordEnd(to - 1), -size);
-    const { words } = this.slab;
-    for (let at = to; at < this.count; at++) {
-      const source = this.#entry(at);
-      const target = source + removed * ENTRY_WORDS;
-      words[target] = words[source] as number;
-      words[target + 1] = words[source + 1] as number;
-      words[target + 2] = (words[source + 2] as number) - size;
+    // Nothing moves where the oldest go.
+    if (from === 0) this.textStart += size;
+    else {
+      this.#moveText(this.recordEnd(to - 1), -size);
+      this.#shiftEnds(to, this.count, -size);
     }
-    this.count -= removed;
+    const last = this.#entry(this.count - 1);
+    this.slab.words.copyWithin(last + (to - from) * ENTRY_WORDS, last, this.#entry(to) + ENTRY_WORDS);
+    this.count -= to - from;
   }
 
   /** Moves the records from `index` on to a new page. */
   splitOff(slabs: SlabAllocator, index: number): Page {
-    const textStart = this.recordStart(index) - this.start;
+    const tailStart = this.recordStart(index) - this.start;
     const moved = this.count - index;
-    const tail = new Page(slabs, this.textLength - textStart + moved * ENTRY_BYTES);
-    this.slab.bytes.copy(tail.slab.bytes, tail.start, this.start + textStart, this.start + this.textLength);
+    const tail = new Page(slabs, this.textEnd - tailStart + moved * ENTRY_BYTES);
+    this.slab.bytes.copy(tail.slab.bytes, tail.start, this.start + tailStart, this.start + this.textEnd);
     for (let at = 0; at < moved; at++) {
       tail.#setEntry(at, this.tsHigh(index + at), this.tsLow(index + at));
-      tail.slab.words[tail.#entry(at) + 2] = this.recordEnd(index + at) - this.start - textStart;
+      tail.slab.words[tail.#entry(at) + 2] = this.recordEnd(index + at) - this.start - tailStart;
     }
     tail.count = moved;
-    tail.textLength = this.textLength - textStart;
+    tail.textEnd = this.textEnd - tailStart;
     this.count = index;
-    this.textLength = textStart;
+    this.textEnd = tailStart;
     this.fit(slabs);
     return tail;
   }
@@ -175,7 +182,7 @@ export class Page {
   /** Moves to the smallest block that holds the page, where that saves an eighth or more. */
   fit(slabs: SlabAllocator): void {
     const needed = this.textLength + this.count * ENTRY_BYTES;
-    if (needed < this.blockBytes - (this.blockBytes >> 3)) this.#move(slabs, needed);
+    if (needed < this.blockBytes - (this.blockBytes >> 3)) this.#move(slabs, needed, 0);
   }
 
   /**
@@ -185,7 +192,8 @@ export class Page {
    */
   fill(text: Buffer, lengths: Int32Array): void {
     text.copy(this.slab.bytes, this.start);
-    this.textLength = text.length;
+    this.textStart = 0;
+    this.textEnd = text.length;
     const timestamp = { high: 0, low: 0 };
     let end = 0;
     for (let at = 0; at < lengths.length; at++) {
@@ -228,15 +236,40 @@ export class Page {
     return from;
   }
 
-  #makeRoom(slabs: SlabAllocator, textBytes: number, records: number): void {
-    const needed = this.textLength + textBytes + (this.count + records) * ENTRY_BYTES;
-    if (needed > this.blockBytes) this.#move(slabs, Math.max(needed, 2 * this.blockBytes));
+  /** Makes room for so many bytes more at the text's end, and for so many entries. */
+  #makeRoomBehind(slabs: SlabAllocator, textBytes: number, records: number): void {
+    const entries = (this.count + records) * ENTRY_BYTES;
+    if (this.textEnd + textBytes + entries <= this.blockBytes) return;
+    const needed = this.textLength + textBytes + entries;
+    if (needed <= this.blockBytes) this.#slide(0);
+    else this.#move(slabs, Math.max(needed, 2 * this.blockBytes), 0);
   }
 
-  #move(slabs: SlabAllocator, bytes: number): void {
+  /**
+   * Makes room for a record of so many bytes before the text. Of what is free it gets a part besides: nearly all where
+   * the record is the oldest, since more of those are to come and need little of it for their entries.
+   */
+  #makeRoomInFront(slabs: SlabAllocator, textBytes: number, index: number): void {
+    const entries = (this.count + 1) * ENTRY_BYTES;
+    if (this.textStart >= textBytes && this.textEnd + entries <= this.blockBytes) return;
+    const needed = this.textLength + textBytes + entries;
+    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, 2 * this.blockBytes);
+    const free = bytes - needed;
+    const textStart = textBytes + (index === 0 ? free - (free >> 3) : free >> 1);
+    if (bytes === this.blockBytes) this.#slide(textStart);
+    else this.#move(slabs, bytes, textStart);
+  }
+
+  /** Moves to a block of at least so many bytes, with the text at a place in it. */
+  #move(slabs: SlabAllocator, bytes: number, textStart: number): void {
     const slab = slabs.slabFor(bytes);
     const start = slab.take();
-    this.slab.bytes.copy(slab.bytes, start, this.start, this.start + this.textLength);
+    this.slab.bytes.copy(
+      slab.bytes,
+      start + textStart,
+      this.start + this.textStart,
+      this.start + this.textEnd,
+    );
     const indexWords = this.count * ENTRY_WORDS;
     const oldEnd = (this.start + this.slab.blockBytes) >> 2;
     const newEnd = (start + slab.blockBytes) >> 2;
@@ -246,21 +279,47 @@ export class Page {
     slabs.giveBack(this.slab, this.start);
     this.slab = slab;
     this.start = start;
+    this.#textMovedTo(textStart);
+  }
+
+  /** Moves the text within the block. */
+  #slide(textStart: number): void {
+    this.slab.bytes.copyWithin(
+      this.start + textStart,
+      this.start + this.textStart,
+      this.start + this.textEnd,
+    );
+    this.#textMovedTo(textStart);
+  }
+
+  #textMovedTo(textStart: number): void {
+    const by = textStart - this.textStart;
+    if (by === 0) return;
+    this.#shiftEnds(0, this.count, by);
+    this.textStart += by;
+    this.textEnd += by;
   }
 
   /** Moves the text from `from` (a place in the slab) to the text's end by so many bytes. */
   #moveText(from: number, by: number): void {
-    this.slab.bytes.copyWithin(from + by, from, this.start + this.textLength);
-    this.textLength += by;
+    this.slab.bytes.copyWithin(from + by, from, this.start + this.textEnd);
+    this.textEnd += by;
   }
 
-  #shiftEnds(from: number, by: number): void {
+  /** Of the records `[from, to)`. */
+  #shiftEnds(from: number, to: number, by: number): void {
     const { words } = this.slab;
-    for (let at = from; at < this.count; at++) {
+    for (let at = from; at < to; at++) {
       const end = this.#entry(at) + 2;
       words[end] = (words[end] as number) + by;
     }
   }
+}
+
+function write({ source, view, from, to }: Rendered, slab: Slab, target: number): void {
+  const size = to - from;
+  if (size > COPIED_HERE_BYTES_MAX) source.copy(slab.bytes, target, from, to);
+  else copyText(view, from, slab.view, target, size);
 }
 
 /** A record on its way into a page: its text is `source[from, to)`, and `view` is the same memory. */

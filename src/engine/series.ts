@@ -258,7 +258,7 @@ export class Series implements ChunkOwner {
     // A document in its collection has records.
     const chunk = this.#chunks[this.#chunks.length - 1] as Chunk;
     const page = this.#host.chunks.readNewest(chunk);
-    reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textLength);
+    reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textEnd);
     return chunk;
   }
 
