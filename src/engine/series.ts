@@ -160,7 +160,7 @@ export class Series implements ChunkOwner {
   }
 
   isNewest(chunk: Chunk): boolean {
-    return this.#chunks[this.#chunks.length - 1] === chunk;
+    return newestChunk(this.#chunks) === chunk;
   }
 
   readChunk(id: number): Uint8Array {
@@ -283,8 +283,9 @@ export class Series implements ChunkOwner {
       if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
       this.#host.chunks.seal(last);
     }
-    this.recordCount++;
-    return this.#begin(this.#chunks.length, record);
+    const added = this.#begin(this.#chunks.length, record);
+    this.recordCount += added;
+    return added;
   }
 
   #insertInside(record: Rendered): number {
@@ -386,8 +387,8 @@ export class Series implements ChunkOwner {
       return 0;
     }
     const page = store.read(chunk);
-    const first = page.firstAtOrAfter(from.high, from.low);
-    const end = page.firstAfter(to.high, to.low);
+    const first = chunk.firstAtOrAfter(page, from);
+    const end = chunk.firstAfter(page, to);
     if (first >= end) return chunk.count;
     const opened = store.open(chunk);
     opened.remove(first, end);

@@ -2,7 +2,7 @@
  * Has what messages leave behind collected while there is little of it.
  *
  * By itself the engine waits until garbage has grown to the size of what is alive, in which it counts all records: a
- * server with 8 GB of them came to hold 8 GB of replies that it had sent long ago. And memory that is new to the process
+ * server with 0.8 GB of them came to hold 0.6 GB of replies that it had sent long ago. And memory that is new to the process
  * costs a page fault every 4 KB, which is more than all the rest of a long reply; what was freed just now is in a cache.
  *
  * To collect what is young takes some tenths of a millisecond, however much is alive. It is longer where large tables

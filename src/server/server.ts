@@ -1,7 +1,6 @@
 /**
  * The network's side: HTTP, the WebSocket upgrade, and what becomes of a connection.
  */
-
 import type { Server } from "bun";
 import type { ApiKeys } from "../engine/api_keys.ts";
 import type { Database } from "../engine/database.ts";
