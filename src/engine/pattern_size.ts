@@ -30,7 +30,8 @@ export function expandedSize(source: string): number {
     at += part.length;
     if (part.startsWith("(")) levels.push({ sum: 0, last: 0 });
     else if (part === ")") {
-      if (levels.length > 1) add((levels.pop() as Level).sum);
+      // Also a group of nothing is an instruction, and copied.
+      if (levels.length > 1) add(Math.max(1, (levels.pop() as Level).sum));
     } else if (size !== undefined) add(size);
     else repeat(top(), part);
   }

@@ -3,7 +3,7 @@
  */
 import { APPLICATION_ID, describeKey, FORMAT_VERSION, newerFormat, unescapeText } from "./catalog.ts";
 import { checksumOf } from "./checksum.ts";
-import { ForgivingReader, isUnread, passes } from "./forgiving_reader.ts";
+import { ForgivingReader, isUnread, notePageProblem, passes } from "./forgiving_reader.ts";
 import type { StoredApiKey } from "./storage.ts";
 
 export type SalvagedCatalog = {
@@ -30,6 +30,7 @@ export function salvageCatalog(file: string): SalvagedCatalog {
   if (!isListWhole) leftOut.push("a part of the list of collections");
   const apiKeys = readApiKeys(reader, leftOut);
   const { groups, cutGroup } = readGroups(reader, meta?.last_group, leftOut);
+  notePageProblem(reader, leftOut);
   return { cutGroup, collections, isListWhole, apiKeys, groups, leftOut };
 }
 

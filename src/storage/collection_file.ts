@@ -354,6 +354,8 @@ function openFile(
   let database: Database | undefined;
   try {
     database = connect();
+    // Before all else: any other statement reads the schema, and a checkpoint may hold the lock just then.
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     return open(database);
   } catch (error) {
     // Or each attempt would keep a descriptor.
@@ -363,7 +365,6 @@ function openFile(
 }
 
 function checked(file: string, database: Database): CollectionFile {
-  database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
   checkFormat(database, file);
   return new CollectionFile(file, database, { isNew: false });
 }

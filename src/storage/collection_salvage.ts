@@ -5,7 +5,7 @@
  */
 import { checksumOf, checksumOfNumbers } from "./checksum.ts";
 import type { CollectionState } from "./collection_file.ts";
-import { ForgivingReader, isUnread, passes, type Unread } from "./forgiving_reader.ts";
+import { ForgivingReader, isUnread, notePageProblem, passes, type Unread } from "./forgiving_reader.ts";
 import {
   CHUNK_BODY_BYTES,
   CHUNK_COLUMNS,
@@ -94,6 +94,7 @@ export function salvageCollection(file: string): SalvagedCollection {
       leftOut.push(`in all ${meta.counts[what] - counts[what]} of ${meta.counts[what]} ${what}`);
     }
   }
+  notePageProblem(reader, leftOut);
   return { meta, counts, portions, leftOut };
 }
 

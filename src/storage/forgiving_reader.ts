@@ -49,6 +49,13 @@ export class ForgivingReader implements Disposable {
     return { rows: [...found.entries()].sort(([a], [b]) => a - b).map(([, row]) => row), problem };
   }
 
+  /** What SQLite finds in the pages, such as room that is given out twice: rows can all be read, and not be added to. */
+  pageProblem(): string | undefined {
+    const found = this.row<{ integrity_check: string }>("PRAGMA main.integrity_check(1)");
+    if (isUnread(found)) return found.problem;
+    return found === undefined || found.integrity_check === "ok" ? undefined : found.integrity_check;
+  }
+
   [Symbol.dispose](): void {
     this.#database.close();
   }
@@ -62,6 +69,14 @@ export class ForgivingReader implements Disposable {
       return { rows, problem: messageOf(error) };
     }
   }
+}
+
+/** Says of a file of which nothing else is left out that it is to be written anew, if its pages are damaged. */
+export function notePageProblem(reader: ForgivingReader, leftOut: string[]): void {
+  if (leftOut.length > 0) return;
+  const problem = reader.pageProblem();
+  if (problem !== undefined)
+    leftOut.push(`nothing; its pages were damaged (${problem}), and it is written anew`);
 }
 
 /** Whether a row passes its check; one whose values are not even of the right types does not. */
