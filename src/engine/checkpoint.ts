@@ -31,6 +31,7 @@ import type { Chunk } from "./chunk.ts";
 import { plainBytesMax, writePlain } from "./chunk_codec.ts";
 import type { Collection } from "./collection.ts";
 import type { Collections } from "./collections.ts";
+import { RawText } from "./raw_text.ts";
 import type { Series } from "./series.ts";
 
 /** The last portion is taken when no more chunks are left than this, or when they come as fast as they are taken. */
@@ -48,6 +49,8 @@ export type SaveOptions = {
 
 /** When so many collections in a row cannot be saved, it is the disk, and the others are not tried. */
 const FAILURES_MAX = 10;
+/** Where a key that is saved is put to look it up. */
+const SAVED = new RawText();
 
 /**
  * Saves all that has changed, and removes what was deleted: what can be, when something cannot.
@@ -182,14 +185,14 @@ class Taken {
     this.#removedDocuments = changes.removedDocuments;
     this.#removedChunks = changes.removedChunks;
     this.#newDocuments = changes.newDocuments.filter((series) => !series.isGone);
-    this.#keys = [...changes.keys];
+    this.#keys = [...new Set(changes.keys)];
     const chunks = this.#takeChunks(Number.POSITIVE_INFINITY);
     changes.chunks = [];
     this.#next = 0;
     changes.removedDocuments = [];
     changes.removedChunks = [];
     changes.newDocuments = [];
-    changes.keys.clear();
+    changes.keys = [];
     for (const series of this.#newDocuments) series.isSaved = true;
     this.counts = countCollection(this.#collection);
     return {
@@ -197,7 +200,7 @@ class Taken {
       removedChunks: this.#removedChunks,
       newDocuments: this.#newDocuments.map(({ id, name }) => ({ id, name: name.text })),
       chunks,
-      values: this.#keys.map((key): ValueRow => ({ key, value: values.get(key) ?? null })),
+      values: this.#keys.map((key): ValueRow => ({ key, value: values.takeChange(SAVED.take(key)) ?? null })),
     };
   }
 
@@ -206,13 +209,14 @@ class Taken {
     if (isNew) collection.isSaved = false;
     if (collection.isGone) return;
     const changes = this.#changes;
-    changes.removedDocuments.push(...this.#removedDocuments);
-    changes.removedChunks.push(...this.#removedChunks);
+    // These can be millions, which is more than a call may have parameters.
+    changes.removedDocuments = changes.removedDocuments.concat(this.#removedDocuments);
+    changes.removedChunks = changes.removedChunks.concat(this.#removedChunks);
+    changes.keys = changes.keys.concat(this.#keys);
     for (const series of this.#newDocuments) {
       series.isSaved = false;
       if (!series.isGone) changes.newDocuments.push(series);
     }
-    for (const key of this.#keys) changes.keys.add(key);
     changes.chunks = changes.chunks.slice(this.#next);
     for (const chunk of this.chunks) {
       if (!chunk.isGone && !chunk.owner.isGone) collection.chunkChanged(chunk);

@@ -8,9 +8,10 @@ import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
 import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork, Task } from "./long_work.ts";
-import { Name, NameTable, readName } from "./name.ts";
+import { Name, NameTable } from "./name.ts";
 import { type NameTools, selectByName } from "./name_selection.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
+import { type RawText, unescapeText } from "./raw_text.ts";
 import { Series, type SeriesHost } from "./series.ts";
 
 /** What has changed since the last checkpoint. Deletions come before additions when it is applied. */
@@ -19,8 +20,8 @@ export class Changes {
   removedChunks: number[] = [];
   newDocuments: Series[] = [];
   chunks: Chunk[] = [];
-  /** Keys that were set or removed. */
-  readonly keys = new Set<string>();
+  /** Keys that were set or removed, some more than once. */
+  keys: string[] = [];
 
   get isEmpty(): boolean {
     return (
@@ -28,7 +29,7 @@ export class Changes {
       this.removedChunks.length === 0 &&
       this.newDocuments.length === 0 &&
       this.chunks.length === 0 &&
-      this.keys.size === 0
+      this.keys.length === 0
     );
   }
 }
@@ -64,7 +65,7 @@ export class Collection implements SeriesHost {
   readonly name: Name;
   readonly chunks: ChunkStore;
   readonly documents = new NameTable<Series>();
-  readonly values = new KeyValues();
+  readonly values: KeyValues;
   readonly latestText: LatestText;
   /** Kept only where there is a storage to save to. */
   readonly changes: Changes | undefined;
@@ -89,6 +90,7 @@ export class Collection implements SeriesHost {
   constructor({ name, chunks, longWork, latestTexts, totals, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
+    this.values = new KeyValues(chunks);
     this.#longWork = longWork;
     this.latestText = new LatestText(latestTexts, this.documents);
     this.#totals = totals;
@@ -132,7 +134,7 @@ export class Collection implements SeriesHost {
 
   /** The document of a name, which is the inside of a JSON string. */
   getOrAdd(names: Buffer, start: number, end: number): Series {
-    return this.documents.getByBytes(names, start, end) ?? this.addDocument(readName(names, start, end));
+    return this.documents.getByBytes(names, start, end) ?? this.addDocument(unescapeText(names, start, end));
   }
 
   addDocument(name: string): Series {
@@ -163,22 +165,12 @@ export class Collection implements SeriesHost {
     this.free(series.end());
   }
 
-  setValue(key: string, value: string): void {
-    this.loadValue(key, value);
-    this.changes?.keys.add(key);
+  setValue(key: RawText, value: RawText): void {
+    if (this.values.set(key, value)) this.changes?.keys.push(key.toString());
   }
 
-  /** Sets a value that is on disk already. */
-  loadValue(key: string, value: string): void {
-    const before = this.values.bytes;
-    this.values.set(key, value);
-    this.chunks.objectBytes += this.values.bytes - before;
-  }
-
-  removeValue(key: string): void {
-    const before = this.values.bytes;
-    if (this.values.delete(key)) this.changes?.keys.add(key);
-    this.chunks.objectBytes += this.values.bytes - before;
+  removeValue(key: RawText): void {
+    if (this.values.delete(key)) this.changes?.keys.push(key.toString());
   }
 
   /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */
@@ -186,7 +178,7 @@ export class Collection implements SeriesHost {
     this.isGone = true;
     this.latestText.forget();
     this.#totals.documents -= this.documents.size;
-    this.chunks.objectBytes -= this.values.bytes;
+    this.values.end();
     this.name.free(this.chunks.slabs);
     void this.#longWork.begin(this.#freeDocuments());
   }

@@ -1,11 +1,11 @@
 /**
  * All collections, and what the commands that a start may have to repeat do to them.
  */
-import { quoteText } from "../protocol/json.ts";
 import type { Request } from "../protocol/messages.ts";
 import { Collection, type CollectionOptions } from "./collection.ts";
 import type { Command } from "./journal_entry.ts";
-import { Name, NameTable, readName } from "./name.ts";
+import { Name, NameTable } from "./name.ts";
+import { RawText, unescapeText } from "./raw_text.ts";
 
 /** Whether a collection has not seen a command yet: its checkpoint may be ahead of the journal. */
 export type IsNewFor = (collection: Collection) => boolean;
@@ -36,7 +36,7 @@ export class Collections {
     return this.#table.sorted();
   }
 
-  get(name: string): Collection | undefined {
+  get(name: string | RawText): Collection | undefined {
     return this.#table.get(name);
   }
 
@@ -46,7 +46,7 @@ export class Collections {
   }
 
   getOrAdd(names: Buffer, start: number, end: number): Collection {
-    return this.#table.getByBytes(names, start, end) ?? this.add(readName(names, start, end));
+    return this.#table.getByBytes(names, start, end) ?? this.add(unescapeText(names, start, end));
   }
 
   add(name: string): Collection {
@@ -55,9 +55,8 @@ export class Collections {
     return collection;
   }
 
-  /** `value` is a JSON string with its quotes. */
-  setValue(col: string, key: string, value: string): void {
-    (this.#table.get(col) ?? this.add(col)).setValue(key, value);
+  setValue(col: RawText, key: RawText, value: RawText): void {
+    (this.#table.get(col) ?? this.add(col.toString())).setValue(key, value);
   }
 
   apply(command: Command, isNewFor: IsNewFor): void {
@@ -92,13 +91,13 @@ export class Collections {
 
   #applyValue({ col, key, value }: Request<"sval">, isNewFor: IsNewFor): void {
     const collection = this.#table.get(col) ?? this.add(col);
-    if (isNewFor(collection)) collection.setValue(key, quoteText(value));
+    if (isNewFor(collection)) collection.setValue(RawText.of(key), RawText.of(value));
   }
 
   #applyValueRemoval({ col, key }: Request<"rval">, isNewFor: IsNewFor): void {
     const collection = this.#table.get(col);
     if (collection === undefined || !isNewFor(collection)) return;
-    collection.removeValue(key);
+    collection.removeValue(RawText.of(key));
     this.#dropIfEmpty(collection);
   }
 

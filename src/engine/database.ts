@@ -7,8 +7,9 @@
  */
 
 import type { AsciiText } from "../protocol/ascii.ts";
-import type { Request } from "../protocol/messages.ts";
+import type { MessageType, Request } from "../protocol/messages.ts";
 import type { InsertBatch } from "./insert_batch.ts";
+import type { RawText } from "./raw_text.ts";
 
 /**
  * When a write may be acknowledged: undefined for at once, or a promise that settles with the commit that holds it.
@@ -37,6 +38,16 @@ export interface Asker {
 /** Whether whoever asks may know of a collection. */
 export type IsVisible = (collection: string) => boolean;
 
+/**
+ * A request whose names and values may be bytes of the frame that it came in. These are reused: they are what they are
+ * until the call returns.
+ */
+export type RawRequest<Type extends MessageType> = {
+  readonly [Field in keyof Request<Type>]: Field extends "col" | "doc" | "key" | "value"
+    ? Request<Type>[Field] | RawText
+    : Request<Type>[Field];
+};
+
 export interface Database {
   /**
    * Stores all records of a batch; a record at an existing `(col, doc, ts)` is replaced.
@@ -50,7 +61,7 @@ export interface Database {
    *
    * Like a history, it may take several turns of the event loop, and each record is as of when its part was read.
    */
-  latest(query: Request<"qry">, asker?: Asker): Answer;
+  latest(query: RawRequest<"qry">, asker?: Asker): Answer;
 
   /**
    * `[RECORD,…]`: one document's records with `from <= ts <= to`; an unknown document has none.
@@ -60,7 +71,7 @@ export interface Database {
    *
    * @throws DatabaseError `reply_too_large`, `bad_pattern`
    */
-  history(query: Request<"qdoc">, asker?: Asker): Answer;
+  history(query: RawRequest<"qdoc">, asker?: Asker): Answer;
 
   /** `[NAME,…]`, sorted: all, or those that are visible. */
   collections(isVisible?: IsVisible): Answer;
@@ -71,14 +82,14 @@ export interface Database {
   deleteRecords(records: Request<"dmrec">): Written;
   deleteRange(range: Request<"drrng">): Written;
 
-  setValue(request: Request<"sval">): Written;
+  setValue(request: RawRequest<"sval">): Written;
   /** The value as JSON text; `""` (with its quotes) when there is none. */
-  value(query: Request<"gval">): Answer;
+  value(query: RawRequest<"gval">): Answer;
   /** `{KEY:STRING,…}`, sorted, of the keys that match a literal or a pattern. */
   valuesMatching(query: Request<"gvalues">): Answer;
   removeValue(request: Request<"rval">): Written;
   /** `{KEY:STRING,…}`, sorted: all of a collection. */
-  values(query: Request<"gvals">): Answer;
+  values(query: RawRequest<"gvals">): Answer;
   /** `[KEY,…]`, sorted. */
   valueKeys(query: Request<"gkeys">): Answer;
 }

@@ -5,8 +5,8 @@
  * next group gathers meanwhile, so a lone client waits for one commit and a thousand clients share one. Groups never
  * overlap, so the journal's order is the order in which memory saw the commands.
  */
+import { COMMA, QUOTE } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
-import { quoteText } from "../protocol/json.ts";
 import { GROUP_HEAD_BYTES, type Storage } from "../storage/storage.ts";
 import type { Written } from "./database.ts";
 import { COLUMN_TEXT_END, COLUMNS, type InsertBatch } from "./insert_batch.ts";
@@ -23,7 +23,9 @@ import {
 } from "./journal_entry.ts";
 import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
+import type { RawText } from "./raw_text.ts";
 import type { Series } from "./series.ts";
+import { copyBytes } from "./text_copy.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that a large group made grow beyond this is given up when so many groups in a row have not needed it. */
@@ -58,9 +60,6 @@ export class Journal {
   #failure: Error | undefined;
   /** The documents' numbers in the table, of the batch that is being written down. */
   #documents = new Int32Array(1024);
-  /** The collection whose value was set last, and as a JSON string. */
-  #collection = "";
-  #quotedCollection = '""';
 
   constructor(storage: JournalStorage) {
     neverInline(this.insert, this.value, this.#handOver);
@@ -136,15 +135,15 @@ export class Journal {
     return this.#waitForCommit();
   }
 
-  /** `value` is a JSON string with its quotes. */
-  value(col: string, key: string, value: string): Written {
-    if (col !== this.#collection) {
-      this.#collection = col;
-      this.#quotedCollection = quoteText(col);
-    }
-    const text = `${this.#quotedCollection},${quoteText(key)},${value}`;
-    const at = this.#beginEntry(ENTRY_VALUE, text.length * UTF8_BYTES_MAX);
-    this.#endEntry(at, this.#bytes.write(text, at));
+  value(col: RawText, key: RawText, value: RawText): Written {
+    // Three texts in quotes, and two commas.
+    let at = this.#beginEntry(ENTRY_VALUE, col.length + key.length + value.length + 8);
+    const bytes = this.#bytes;
+    at = writeText(bytes, at, col);
+    bytes[at] = COMMA;
+    at = writeText(bytes, at + 1, key);
+    bytes[at] = COMMA;
+    writeText(bytes, at + 1, value);
     return this.#waitForCommit();
   }
 
@@ -298,6 +297,14 @@ type Group = { readonly number: number; readonly bytes: Buffer; readonly length:
 
 function notSaved(cause: Error): DatabaseError {
   return new DatabaseError("storage_failed", `The disk does not take writes: ${cause.message}`, { cause });
+}
+
+/** Writes a text as a JSON string. Returns where it ends. */
+function writeText(target: Buffer, at: number, { bytes, start, end }: RawText): number {
+  target[at] = QUOTE;
+  const behind = copyBytes(bytes, start, end, target, at + 1);
+  target[behind] = QUOTE;
+  return behind + 1;
 }
 
 function writeUInt32(bytes: Buffer, at: number, value: number): number {

@@ -15,7 +15,7 @@
  */
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { readTimestamp, timestampToText } from "../protocol/timestamp.ts";
-import { readName } from "./name.ts";
+import { unescapeText } from "./raw_text.ts";
 
 export const ENTRY_DOCUMENT = 1;
 export const ENTRY_INSERT = 2;
@@ -87,7 +87,10 @@ export function readGroup(group: Buffer, reader: GroupReader): void {
 
 function readDocument(payload: Buffer, reader: GroupReader): void {
   const collectionEnd = 4 + payload.readUInt32LE(0);
-  reader.document(readName(payload, 4, collectionEnd), readName(payload, collectionEnd, payload.length));
+  reader.document(
+    unescapeText(payload, 4, collectionEnd),
+    unescapeText(payload, collectionEnd, payload.length),
+  );
 }
 
 function readValue(text: string): Command {

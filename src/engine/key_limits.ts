@@ -6,8 +6,8 @@
  */
 import { readPattern } from "../protocol/pattern.ts";
 import { COLUMN_COLLECTION_END, COLUMN_COLLECTION_START, COLUMNS, type InsertBatch } from "./insert_batch.ts";
-import { readName } from "./name.ts";
 import { type CompiledPattern, compilePattern } from "./pattern_cache.ts";
+import { unescapeText } from "./raw_text.ts";
 
 /** As they are stored and listed. */
 export type KeyLimitValues = {
@@ -65,7 +65,7 @@ export class KeyLimits {
       const start = columns[row + COLUMN_COLLECTION_START] as number;
       const end = columns[row + COLUMN_COLLECTION_END] as number;
       if (names.compare(names, start, end, runStart, runEnd) === 0) continue;
-      if (!this.mayUse(readName(names, start, end))) return false;
+      if (!this.mayUse(unescapeText(names, start, end))) return false;
       [runStart, runEnd] = [start, end];
     }
     return true;

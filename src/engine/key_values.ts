@@ -1,5 +1,5 @@
 /**
- * A collection's key-values. Values are kept as the JSON strings they are sent as.
+ * A collection's key-values, and lists of them.
  *
  * The whole list's text is kept until something changes: configuration is read far more often than written. A list that
  * takes long is put together between other requests: each value is as it was when its part was, and what is added
@@ -7,7 +7,9 @@
  */
 import { quoteText } from "../protocol/json.ts";
 import type { LongWork, Task } from "./long_work.ts";
+import { RawText } from "./raw_text.ts";
 import { replyTooLarge } from "./reply_text.ts";
+import { ValueTable } from "./value_table.ts";
 
 export type RenderTools = {
   readonly longWork: LongWork;
@@ -19,61 +21,96 @@ export type RenderTools = {
 const KEY_UNITS = 4;
 /** So many keys that are gone are left in the lists, beside as many as there are. */
 const GONE_MAX = 1000;
+/** A string in the list of keys. */
+const KEY_OBJECT_BYTES = 40;
+
+/** Where a key of a list is put to look it up. */
+const LISTED = new RawText();
 
 export class KeyValues {
-  /** Key to value, the value as a JSON string with its quotes. */
-  readonly #values = new Map<string, string>();
-  /** In order, with some that are gone; and what has come since, in no order. */
-  #sortedKeys: readonly string[] = [];
+  readonly #table = new ValueTable();
+  /** The memory that all is counted in. */
+  readonly #memory: { objectBytes: number };
+  /** In order, with some that are gone, once somebody has asked for them; and what has come since, in no order. */
+  #sortedKeys: readonly string[] | undefined;
   #newKeys: string[] = [];
   #goneCount = 0;
   /** Another number after each change. */
   #version = 0;
   #rendered: string | undefined;
+  /** What they take in memory. */
+  #bytes = 0;
+  #keysBytes = 0;
 
-  /** What they take in memory, about. */
-  bytes = 0;
-
-  get size(): number {
-    return this.#values.size;
+  constructor(memory: { objectBytes: number }) {
+    this.#memory = memory;
   }
 
-  /** `value` is a JSON string with its quotes. */
-  set(key: string, value: string): void {
-    const before = this.#values.get(key);
-    if (before === undefined) this.#newKeys.push(key);
-    this.bytes += before === undefined ? sizeOf(key, value) : value.length - before.length;
-    this.#values.set(key, value);
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** Returns whether this is the first change since `takeChange` or `load`. */
+  set(key: RawText, value: RawText): boolean {
+    const { size } = this.#table;
+    const isNews = this.#table.set(key, value);
+    if (this.#table.size > size && this.#sortedKeys !== undefined) this.#newKeys.push(key.toString());
     this.#changed();
+    return isNews;
+  }
+
+  /** Sets a value that is saved already. */
+  load(key: RawText, value: RawText): void {
+    this.set(key, value);
+    this.#table.takeChange(key);
+  }
+
+  has(key: RawText): boolean {
+    return this.#table.has(key);
   }
 
   /** The value as a JSON string, or undefined when there is none. */
-  get(key: string): string | undefined {
-    return this.#values.get(key);
+  get(key: RawText): string | undefined {
+    return this.#table.get(key);
   }
 
-  delete(key: string): boolean {
-    const value = this.#values.get(key);
-    if (value === undefined) return false;
-    this.#values.delete(key);
-    this.bytes -= sizeOf(key, value);
+  /** The same, to be saved: the next change is news again. */
+  takeChange(key: RawText): string | undefined {
+    return this.#table.takeChange(key);
+  }
+
+  delete(key: RawText): boolean {
+    if (!this.#table.delete(key)) return false;
     // Whoever only sets and deletes is not to fill memory with what is gone.
-    if (++this.#goneCount > this.size + GONE_MAX) this.keys();
+    if (this.#sortedKeys !== undefined && ++this.#goneCount > this.size + GONE_MAX) this.keys();
     this.#changed();
     return true;
   }
 
+  /** Forgets all. */
+  end(): void {
+    this.#table.clear();
+    this.#sortedKeys = undefined;
+    this.#newKeys = [];
+    this.#keysBytes = 0;
+    this.#changed();
+  }
+
   /** All keys, in code unit order. The array stays as it is: a change makes another one. */
   keys(): readonly string[] {
-    if (this.#newKeys.length > 0 || this.#goneCount > 0) {
-      const kept = this.#goneCount > 0 ? this.#sortedKeys.filter(this.#isThere) : this.#sortedKeys;
-      const added = this.#goneCount > 0 ? [...new Set(this.#newKeys.filter(this.#isThere))] : this.#newKeys;
-      // Without a function, sort() compares UTF-16 code units.
-      this.#sortedKeys = mergeSorted(kept, added.sort());
-      this.#newKeys = [];
-      this.#goneCount = 0;
-    }
-    return this.#sortedKeys;
+    const sorted = this.#sortedKeys;
+    if (sorted !== undefined && this.#newKeys.length === 0 && this.#goneCount === 0) return sorted;
+    const kept = this.#goneCount > 0 ? (sorted ?? []).filter(this.#isThere) : (sorted ?? []);
+    const added = sorted === undefined ? this.#table.keys() : this.#newKeys;
+    const there = this.#goneCount > 0 ? [...new Set(added.filter(this.#isThere))] : added;
+    // Without a function, sort() compares UTF-16 code units.
+    const keys = mergeSorted(kept, there.sort());
+    this.#sortedKeys = keys;
+    this.#newKeys = [];
+    this.#goneCount = 0;
+    this.#keysBytes = keys.reduce((bytes, { length }) => bytes + length + KEY_OBJECT_BYTES, 0);
+    this.#count();
+    return keys;
   }
 
   /** `{KEY:STRING,…}` of all keys, in order. */
@@ -81,7 +118,10 @@ export class KeyValues {
     if (this.#rendered !== undefined) return this.#rendered;
     const version = this.#version;
     const keep = (text: string): string => {
-      if (version === this.#version) this.#rendered = text;
+      if (version === this.#version) {
+        this.#rendered = text;
+        this.#count();
+      }
       return text;
     };
     const text = this.renderOnly(this.keys(), tools);
@@ -90,10 +130,7 @@ export class KeyValues {
 
   /** The same of some keys, as far as they are there. */
   renderOnly(keys: readonly string[], tools: RenderTools): string | Promise<string> {
-    const partOf = (key: string): string | undefined => {
-      const value = this.#values.get(key);
-      return value === undefined ? undefined : `${quoteText(key)}:${value}`;
-    };
+    const partOf = (key: string): string | undefined => this.#table.entryText(LISTED.take(key));
     return renderList(keys, partOf, tools, (text) => `{${text}}`);
   }
 
@@ -102,19 +139,19 @@ export class KeyValues {
     return renderList(this.keys(), quoteText, tools, (text) => `[${text}]`);
   }
 
-  readonly #isThere = (key: string): boolean => this.#values.has(key);
+  readonly #isThere = (key: string): boolean => this.#table.has(LISTED.take(key));
 
   #changed(): void {
     this.#version++;
     this.#rendered = undefined;
+    this.#count();
   }
-}
 
-/** Two strings and their place in a map. */
-const ENTRY_BYTES = 120;
-
-function sizeOf(key: string, value: string): number {
-  return ENTRY_BYTES + key.length + value.length;
+  #count(): void {
+    const bytes = this.#table.bytes + this.#keysBytes + (this.#rendered?.length ?? 0);
+    this.#memory.objectBytes += bytes - this.#bytes;
+    this.#bytes = bytes;
+  }
 }
 
 /** One that was gone and has come again may be in both. */

@@ -20,6 +20,7 @@ import {
 import type { Collection } from "./collection.ts";
 import { type Command, type GroupReader, readGroup } from "./journal_entry.ts";
 import { noRecord, takeSource } from "./page.ts";
+import { RawText } from "./raw_text.ts";
 import { readTimestampAt } from "./record_text.ts";
 import type { Series } from "./series.ts";
 
@@ -82,6 +83,10 @@ async function loadCollections(storage: Storage, target: LoadTarget): Promise<Lo
 }
 
 /** The collection whose portions are being read, and its documents by their numbers on disk. */
+/** Where the texts of a key-value are put. */
+const LOADED_KEY = new RawText();
+const LOADED_VALUE = new RawText();
+
 type Loading = {
   readonly collection: Collection;
   readonly loaded: LoadedCollection;
@@ -95,7 +100,9 @@ function loadPortion({ collection, loaded, documents }: Loading, portion: Loaded
     documents.set(id, series);
   }
   loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
-  for (const { key, value } of portion.values) collection.loadValue(key, value);
+  for (const { key, value } of portion.values) {
+    collection.values.load(LOADED_KEY.take(key), LOADED_VALUE.takeJson(value));
+  }
 }
 
 function finishCollection({ collection, loaded, documents }: Loading): void {

@@ -7,7 +7,6 @@
  */
 import { ADJUSTABLE_LIMITS, type AdjustableLimits } from "../protocol/adjustable_limits.ts";
 import { CLOSE_BRACKET, COMMA, OPEN_BRACKET } from "../protocol/ascii.ts";
-import { quoteText } from "../protocol/json.ts";
 import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
@@ -21,7 +20,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
-import type { Answer, Asker, Database, IsVisible, Written } from "./database.ts";
+import type { Answer, Asker, Database, IsVisible, RawRequest, Written } from "./database.ts";
 import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
@@ -43,6 +42,7 @@ import { neverInline } from "./never_inline.ts";
 import { noRecord } from "./page.ts";
 import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
 import { Queries } from "./queries.ts";
+import { RawText } from "./raw_text.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -84,6 +84,10 @@ export class MemoryDatabase implements Database {
   #journal: Journal | undefined;
   /** Reused for every record that is inserted. */
   readonly #rendered = noRecord();
+  /** Where the texts of a request are put that has them as strings. */
+  readonly #col = new RawText();
+  readonly #key = new RawText();
+  readonly #value = new RawText();
   /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
   readonly #found: (Series | undefined)[] = [];
 
@@ -271,14 +275,14 @@ export class MemoryDatabase implements Database {
     return collection;
   }
 
-  latest(query: Request<"qry">, asker?: Asker): Answer {
+  latest(query: RawRequest<"qry">, asker?: Asker): Answer {
     const answer = this.#queries.latest(this.#collections.get(query.col), query, asker);
     // What was packed or cold may have been opened for the next poll.
     void this.#memory.relieve();
     return answer;
   }
 
-  history(query: Request<"qdoc">, asker?: Asker): Answer {
+  history(query: RawRequest<"qdoc">, asker?: Asker): Answer {
     return this.#queries.history(this.#collections.get(query.col), query, asker);
   }
 
@@ -319,30 +323,31 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "drrng", request });
   }
 
-  setValue(request: Request<"sval">): Written {
-    const { col, key, value } = request;
+  setValue(request: RawRequest<"sval">): Written {
     const journal = this.#journal;
-    this.#writeLimits.checkValue(request, this.#collections);
+    const key = rawOf(request.key, this.#key);
+    const value = rawOf(request.value, this.#value);
+    this.#writeLimits.checkValue({ col: request.col, key, value }, this.#collections);
     this.#memory.ensureRoom(key.length + value.length);
     journal?.ensureWritable();
-    const text = quoteText(value);
-    this.#collections.setValue(col, key, text);
-    return both(journal?.value(col, key, text), this.#memory.relieve());
+    const col = rawOf(request.col, this.#col);
+    this.#collections.setValue(col, key, value);
+    return both(journal?.value(col, key, value), this.#memory.relieve());
   }
 
   removeValue(request: Request<"rval">): Written {
     return this.#write({ type: "rval", request });
   }
 
-  value({ col, key }: Request<"gval">): string {
-    return this.#collections.get(col)?.values.get(key) ?? EMPTY_TEXT;
+  value({ col, key }: RawRequest<"gval">): string {
+    return this.#collections.get(col)?.values.get(rawOf(key, this.#key)) ?? EMPTY_TEXT;
   }
 
   valuesMatching(query: Request<"gvalues">): Answer {
     return this.#queries.valuesMatching(this.#collections.get(query.col), query);
   }
 
-  values({ col }: Request<"gvals">): Answer {
+  values({ col }: RawRequest<"gvals">): Answer {
     return this.#queries.values(this.#collections.get(col));
   }
 
@@ -357,6 +362,10 @@ export class MemoryDatabase implements Database {
     return this.#journal?.command(command);
   }
 }
+
+/** A text as it is, or a string's, put somewhere. */
+const rawOf = (text: string | RawText, place: RawText): RawText =>
+  typeof text === "string" ? place.take(text) : text;
 
 /** When both are done; nothing to wait for where there is no second. */
 function both(written: Written, relief: Promise<void> | undefined): Written {

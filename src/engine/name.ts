@@ -7,6 +7,7 @@
  */
 import { BACKSLASH, COLON, QUOTE } from "../protocol/ascii.ts";
 import { keyedHash, randomKey } from "./keyed_hash.ts";
+import { escapeText, RawText, unescapeText } from "./raw_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
 
 /** The quote before a name, and the quote and the colon behind it. */
@@ -22,7 +23,7 @@ export class Name {
   readonly end: number;
 
   constructor(text: string, slabs: SlabAllocator) {
-    const escaped = escapeName(text);
+    const escaped = escapeText(text);
     // A text of its own: what came in a frame may be a part of it, and would keep all of it.
     this.text = escaped.includes(BACKSLASH) ? text : escaped.toString("utf8");
     this.slab = slabs.slabFor(escaped.length + AROUND_BYTES);
@@ -50,17 +51,6 @@ export class Name {
   }
 }
 
-/** The canonical bytes of a name: the inside of its JSON string. */
-export function escapeName(text: string): Buffer {
-  return Buffer.from(JSON.stringify(text).slice(1, -1));
-}
-
-/** The name in the inside of a JSON string, whichever escapes it uses. */
-export function readName(bytes: Buffer, start: number, end: number): string {
-  const text = bytes.toString("utf8", start, end);
-  return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
-}
-
 /** FNV-1a with a final mix, over bytes. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5 | 0;
@@ -68,11 +58,8 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
   return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0;
 }
 
-/** Where a short name's bytes are put to look it up. */
-const NAME_SCRATCH = Buffer.allocUnsafeSlow(256);
-const NAME_SCRATCH_BYTES = new Uint8Array(NAME_SCRATCH.buffer);
-/** A UTF-16 code unit takes this many bytes at most. */
-const UTF8_BYTES_MAX = 3;
+/** Where a string is put to look it up. */
+const GIVEN = new RawText();
 
 type Named = { readonly name: Name };
 
@@ -112,28 +99,15 @@ export class NameTable<Value extends Named> {
     let hash = 0x811c9dc5 | 0;
     for (let at = start; at < end; at++) {
       const byte = bytes[at] as number;
-      if (byte === BACKSLASH) return this.get(readName(bytes, start, end));
+      if (byte === BACKSLASH) return this.get(unescapeText(bytes, start, end));
       hash = Math.imul(hash ^ byte, 0x01000193);
     }
     return this.#find(Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0, bytes, start, end);
   }
 
-  get(text: string): Value | undefined {
-    if (text.length > NAME_SCRATCH.length / UTF8_BYTES_MAX) return this.#getEscaped(text);
-    // Bytes of its own are read in a tenth of the time that charCodeAt takes.
-    const size = NAME_SCRATCH.write(text, 0);
-    let hash = 0x811c9dc5 | 0;
-    for (let at = 0; at < size; at++) {
-      const byte = NAME_SCRATCH_BYTES[at] as number;
-      if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH || byte > 0x7e) return this.#getEscaped(text);
-      hash = Math.imul(hash ^ byte, 0x01000193);
-    }
-    return this.#find(Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 0, NAME_SCRATCH, 0, size);
-  }
-
-  #getEscaped(text: string): Value | undefined {
-    const escaped = escapeName(text);
-    return this.#find(hashBytes(escaped, 0, escaped.length), escaped, 0, escaped.length);
+  get(text: string | RawText): Value | undefined {
+    const { bytes, start, end } = typeof text === "string" ? GIVEN.take(text) : text;
+    return this.#find(hashBytes(bytes, start, end), bytes, start, end);
   }
 
   /** Adds a value whose name is not in the table. */

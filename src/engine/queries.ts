@@ -6,7 +6,7 @@ import type { Request } from "../protocol/messages.ts";
 import { readPattern } from "../protocol/pattern.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 import type { Collection } from "./collection.ts";
-import type { Answer, Asker } from "./database.ts";
+import type { Answer, Asker, RawRequest } from "./database.ts";
 import type { RenderTools } from "./key_values.ts";
 import { LatestLookup } from "./latest_lookup.ts";
 import type { LongWork } from "./long_work.ts";
@@ -14,6 +14,7 @@ import { type NameTools, selectByName } from "./name_selection.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { PatternThread } from "./pattern_thread.ts";
 import { Predicates } from "./predicate.ts";
+import { RawText } from "./raw_text.ts";
 import { type ReadingTools, readHistory, readLatest, readLatestLater, readLatestOf } from "./reading.ts";
 import type { ReplyText } from "./reply_text.ts";
 import { Selection } from "./selection.ts";
@@ -51,7 +52,7 @@ export class Queries {
     await this.#thread.close();
   }
 
-  latest(collection: Collection | undefined, query: Request<"qry">, asker: Asker | undefined): Answer {
+  latest(collection: Collection | undefined, query: RawRequest<"qry">, asker: Asker | undefined): Answer {
     const selection = this.#selectionOf(query);
     const from = query.from.high === 0 && query.from.low === 0 ? TIMESTAMP_MIN : query.from;
     const question = { at: query.ts, from, selection };
@@ -71,7 +72,7 @@ export class Queries {
     return readLatest({ collection, documents: all, question, kept, asker }, tools);
   }
 
-  history(collection: Collection | undefined, query: Request<"qdoc">, asker: Asker | undefined): Answer {
+  history(collection: Collection | undefined, query: RawRequest<"qdoc">, asker: Asker | undefined): Answer {
     const selection = this.#selectionOf(query);
     const series = collection?.documents.get(query.doc);
     if (collection === undefined || series === undefined) return EMPTY_ARRAY;
@@ -91,7 +92,8 @@ export class Queries {
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     if (collection === undefined) return EMPTY_OBJECT;
     const { values } = collection;
-    if (compiled === undefined) return `{${JSON.stringify(key)}:${values.get(key) ?? EMPTY_TEXT}}`;
+    if (compiled === undefined)
+      return `{${JSON.stringify(key)}:${values.get(RawText.of(key)) ?? EMPTY_TEXT}}`;
     const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);
     const render = (found: readonly string[]) => values.renderOnly(found, this.#renderTools);
     return keys instanceof Promise ? keys.then(render) : render(keys);
@@ -100,8 +102,9 @@ export class Queries {
   /** The documents that a query names: all, those that match a pattern, or one. Undefined where there is none. */
   #documentsFor(
     collection: Collection | undefined,
-    doc: string,
+    doc: string | RawText,
   ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
+    if (typeof doc !== "string") return collection?.documents.get(doc);
     if (doc === "") return collection?.documents.sorted();
     const pattern = readPattern(doc);
     if (pattern === undefined) return collection?.documents.get(doc);

@@ -2,6 +2,8 @@
  * Copies short texts from buffer to buffer: 9 ns for 100 bytes, where a call of Buffer.copy takes 17.
  */
 
+import { neverInline } from "./never_inline.ts";
+
 /** Longer texts are copied by the system, which is faster once it is called. */
 export const COPIED_HERE_BYTES_MAX = 512;
 
@@ -29,3 +31,16 @@ export function copyText(source: DataView, from: number, target: DataView, to: n
   // What is left is less than eight bytes: the last eight are written again in part.
   target.setFloat64(to + last, source.getFloat64(from + last, true), true);
 }
+
+/** Of bytes that are copied one at a time. */
+const COPIED_SINGLY_BYTES_MAX = 48;
+
+/** Copies `source[start, end)`; returns where that ends in the target. */
+export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, to: number): number {
+  if (end - start > COPIED_SINGLY_BYTES_MAX) return to + source.copy(target, to, start, end);
+  let at = to;
+  for (let from = start; from < end; from++) target[at++] = source[from] as number;
+  return at;
+}
+
+neverInline(copyBytes);

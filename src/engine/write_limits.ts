@@ -18,12 +18,14 @@ import {
   COLUMNS,
   type InsertBatch,
 } from "./insert_batch.ts";
-import { readName } from "./name.ts";
+import { type RawText, unescapeText } from "./raw_text.ts";
 
 export type WriteLimitValues = Pick<
   AdjustableLimits,
   "collectionsMax" | "documentsMax" | "frameRecordsMax" | "keyValuesMax" | "nameLengthMax" | "recordBytesMax"
 >;
+
+type NewValue = { readonly col: string | RawText; readonly key: RawText; readonly value: RawText };
 
 export class WriteLimits {
   readonly #limits: WriteLimitValues;
@@ -55,13 +57,13 @@ export class WriteLimits {
   }
 
   /** @throws DatabaseError `too_large`, `limit_reached`, `bad_request` */
-  checkValue({ col, key, value }: Request<"sval">, collections: Collections): void {
+  checkValue({ col, key, value }: NewValue, collections: Collections): void {
     const { collectionsMax, keyValuesMax } = this.#limits;
     this.#checkName(col, "sval.col");
     this.#checkName(key, "sval.key");
-    // Counting bytes is left out where even the longest encoding fits.
-    if (value.length * UTF8_BYTES_MAX > this.#limits.recordBytesMax) {
-      this.#checkSize(Buffer.byteLength(value), "sval.value");
+    // Escapes are left out where the value fits with them.
+    if (value.length > this.#limits.recordBytesMax) {
+      this.#checkSize(Buffer.byteLength(value.toString()), "sval.value");
     }
     if (collections.size >= collectionsMax && collections.get(col) === undefined) {
       throw full("collections", collectionsMax, "--max-collections");
@@ -72,7 +74,7 @@ export class WriteLimits {
       this.#valuesSince = 1;
     }
     const values = collections.get(col)?.values;
-    if (values !== undefined && values.size >= keyValuesMax && values.get(key) === undefined) {
+    if (values !== undefined && values.size >= keyValuesMax && !values.has(key)) {
       throw full("key-values in this collection", keyValuesMax, "--max-values");
     }
   }
@@ -89,7 +91,7 @@ export class WriteLimits {
         ["doc", columns[row + COLUMN_DOCUMENT_START], columns[row + COLUMN_DOCUMENT_END]],
       ] as const) {
         if ((end as number) - (start as number) <= this.#limits.nameLengthMax) continue;
-        this.#checkName(readName(names, start as number, end as number), `ins[${index}].${field}`);
+        this.#checkName(unescapeText(names, start as number, end as number), `ins[${index}].${field}`);
       }
     }
   }
@@ -102,7 +104,7 @@ export class WriteLimits {
     let newDocumentCount = 0;
     for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
       const nameAt = (start: number, end: number): string =>
-        readName(names, columns[row + start] as number, columns[row + end] as number);
+        unescapeText(names, columns[row + start] as number, columns[row + end] as number);
       const col = nameAt(COLUMN_COLLECTION_START, COLUMN_COLLECTION_END);
       const doc = nameAt(COLUMN_DOCUMENT_START, COLUMN_DOCUMENT_END);
       const collection = collections.get(col);
@@ -133,16 +135,16 @@ export class WriteLimits {
     );
   }
 
-  #checkName(name: string, field: string): void {
+  #checkName(name: string | RawText, field: string): void {
     const { nameLengthMax } = this.#limits;
+    // Bytes are no fewer than characters.
     if (name.length <= nameLengthMax) return;
-    const problem = `expected at most ${nameLengthMax} characters, got a string of ${name.length} characters`;
+    const { length } = name.toString();
+    if (length <= nameLengthMax) return;
+    const problem = `expected at most ${nameLengthMax} characters, got a string of ${length} characters`;
     throw new DatabaseError("bad_request", `${field}: ${problem}`);
   }
 }
-
-/** A UTF-16 code unit takes this many bytes at most. */
-const UTF8_BYTES_MAX = 3;
 
 function tooMany(type: string, max: number, count: number): DatabaseError {
   return new DatabaseError(

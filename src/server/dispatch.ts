@@ -7,6 +7,7 @@ import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
 import { neverInline } from "../engine/never_inline.ts";
+import { RawText } from "../engine/raw_text.ts";
 import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
@@ -161,7 +162,9 @@ export class Dispatch {
       // It is timed to its end.
       this.#startedAtMs = undefined;
       const answer = result as Promise<AnswerText>;
-      connection.replyWith(this.#promisedAnswer(connection, { id, type, head, request, answer }));
+      connection.replyWith(
+        this.#promisedAnswer(connection, { id, type, head, request: kept(request), answer }),
+      );
     } else return this.#answer(id, head, result as AnswerText);
     return undefined;
   }
@@ -228,6 +231,12 @@ export class Dispatch {
     metrics.duration(type, ms);
     if (ms >= slowRequestMs) log.slowRequest({ ip, name, type: type ?? UNKNOWN_TYPE, ms });
   }
+}
+
+/** A request for later: its collection may be a text that is in the frame. */
+function kept(request: unknown): unknown {
+  const col = (request as { col?: unknown } | undefined)?.col;
+  return col instanceof RawText ? { ...(request as object), col: col.toString() } : request;
 }
 
 function isLarger(text: AnswerText, bytesMax: number): boolean {

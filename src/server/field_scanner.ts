@@ -5,6 +5,7 @@
  * everything else to the schema, `null` too. What it has read, fast_request.ts checks and turns into requests.
  */
 import { neverInline } from "../engine/never_inline.ts";
+import { RawText } from "../engine/raw_text.ts";
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -29,8 +30,11 @@ const NOT_TAKEN = -1;
 const EXACT_DIGITS = 15;
 const DIGITS_MAX = 19;
 
-/** An integer beyond 15 digits comes as a timestamp: nothing else is so long. */
-export type FieldValue = string | number | boolean | Timestamp | undefined;
+/**
+ * Names, keys and values stay where they are in the frame, unless they have escapes. An integer beyond 15 digits comes as
+ * a timestamp: nothing else is so long.
+ */
+export type FieldValue = string | RawText | number | boolean | Timestamp | undefined;
 
 /** What a payload may hold, in the order of `Fields`. */
 const NAMES = [
@@ -57,6 +61,8 @@ export const FIELD = Object.fromEntries(NAMES.map((name, index) => [name, index]
  */
 export type Fields = FieldValue[];
 const NAME_BYTES = NAMES.map((name) => Buffer.from(name));
+/** What is looked up or kept by its bytes. */
+const IS_RAW = Uint8Array.from(NAMES, (name) => Number(["col", "doc", "key", "value"].includes(name)));
 /** Their first two letters tell the names apart: 1 more than the index of the one that may begin with them. */
 const BY_LETTERS = new Uint8Array(1024);
 for (const [index, [first, second]] of NAME_BYTES.entries()) {
@@ -74,11 +80,8 @@ export class FieldScanner {
   #end = 0;
   #value: FieldValue;
 
-  /**
-   * Whether texts are to be kept, and so may not be parts of the frame, which would be kept with them. Patterns never
-   * are: what they are compiled to is remembered by their text.
-   */
-  areTextsKept = false;
+  /** By field, its text where it stands; reused for all payloads. */
+  readonly #raw = NAMES.map(() => new RawText());
 
   constructor() {
     neverInline(this.#scanObject);
@@ -122,7 +125,7 @@ export class FieldScanner {
       if (bytes[at] !== COLON) return NOT_TAKEN;
       at = skipBetween(bytes, at + 1, quoteBytes);
       const isTaken = isQuote(bytes, at, quoteBytes)
-        ? this.#scanText(source, at + quoteBytes, quoteBytes)
+        ? this.#scanText(source, at + quoteBytes, quoteBytes, index)
         : this.#scanPlain(bytes, at);
       if (!isTaken) return NOT_TAKEN;
       fields[index] = this.#value;
@@ -134,7 +137,7 @@ export class FieldScanner {
   }
 
   /** The text that begins at a place, behind its quote. */
-  #scanText(source: Scratch, start: number, quoteBytes: number): boolean {
+  #scanText(source: Scratch, start: number, quoteBytes: number, field: number): boolean {
     const { bytes } = source;
     let at = start;
     for (;;) {
@@ -147,8 +150,11 @@ export class FieldScanner {
       return quoteBytes === PLAIN_QUOTE_BYTES && this.#scanEscapes(source, start, at);
     }
     this.#end = at + quoteBytes;
-    const isKept = this.areTextsKept || bytes[start] === SLASH;
-    this.#value = isKept ? source.copy(start, at) : source.part(start, at);
+    // Patterns are kept by their text, so that is not to be a part of the frame, which would be kept with it.
+    if (bytes[start] === SLASH) this.#value = source.copy(start, at);
+    else if (at === start) this.#value = "";
+    else if (IS_RAW[field] === 0) this.#value = source.part(start, at);
+    else this.#value = (this.#raw[field] as RawText).point(source.buffer, start, at);
     return true;
   }
 

@@ -100,8 +100,6 @@ export class FrameScanner {
         at = valueAfter(bytes, at + 6);
         if (hasData) return undefined;
         hasData = true;
-        // What comes before its type may be a value that is to be kept.
-        this.#fields.areTextsKept = type === undefined || type === "sval";
         at = this.#scanData(at, size, batch);
         if (at === NOT_TAKEN) return undefined;
       } else return undefined;

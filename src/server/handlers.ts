@@ -1,11 +1,12 @@
 /**
  * One handler a message; a missing or mis-typed one does not compile. A handler only forwards.
  */
-import type { Answer, IsVisible, Written } from "../engine/database.ts";
+import type { Answer, IsVisible, RawRequest, Written } from "../engine/database.ts";
 import { neverInline } from "../engine/never_inline.ts";
 import type { MESSAGES, MessageType, Request } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
+import type { FastType } from "./fast_request.ts";
 import { changeKeys } from "./key_requests.ts";
 
 /** A message whose reply is only its id waits to be written; the others answer JSON text. */
@@ -13,10 +14,13 @@ type Result<Type extends MessageType> = (typeof MESSAGES)[Type]["reply"] extends
 
 export type HandlerResult = Written | Answer;
 
+/** The fast path leaves texts where they are. */
+type Asked<Type extends MessageType> = Type extends FastType ? RawRequest<Type> : Request<Type>;
+
 export type Handlers = {
   readonly [Type in MessageType]: (
     context: Context,
-    request: Request<Type>,
+    request: Asked<Type>,
     connection: Connection,
   ) => Result<Type>;
 };

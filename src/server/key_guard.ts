@@ -5,6 +5,7 @@
  * collection is there is not told. What names no collection is held to them where it is answered, by handlers.ts.
  */
 import type { KeyLimits } from "../engine/key_limits.ts";
+import type { RawText } from "../engine/raw_text.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { DENIED_TEXT } from "./request.ts";
@@ -12,7 +13,7 @@ import { DENIED_TEXT } from "./request.ts";
 /** Which collections a request names. A message that is missing here does not compile. */
 type Named = { readonly [Type in MessageType]: (request: Request<Type>) => readonly string[] };
 
-const one = ({ col }: { readonly col: string }): readonly string[] => [col];
+const one = ({ col }: { readonly col: string | RawText }): readonly string[] => [col.toString()];
 const each = (records: readonly { readonly col: string }[]): readonly string[] =>
   records.map(({ col }) => col);
 const none = (): readonly string[] => [];

@@ -1,8 +1,9 @@
 /**
  * What dispatch needs to know of a message's type, in one place: it is looked up once a message.
  */
+import type { RawRequest } from "../engine/database.ts";
 import { type AsciiText, asciiText } from "../protocol/ascii.ts";
-import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
+import { MESSAGES, type MessageType } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
 import { HANDLERS, type HandlerResult } from "./handlers.ts";
@@ -38,6 +39,7 @@ function routeOf(type: MessageType): Route {
 }
 
 /** One document is looked up. */
-function isShortQuery({ doc, where, filter }: Request<"qry">): boolean {
-  return doc !== "" && !doc.startsWith("/") && where === "" && filter === "";
+function isShortQuery({ doc, where, filter }: RawRequest<"qry">): boolean {
+  const isOne = typeof doc !== "string" || (doc !== "" && !doc.startsWith("/"));
+  return isOne && where === "" && filter === "";
 }

@@ -5,12 +5,15 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { KeyValues } from "../../src/engine/key_values.ts";
 import { LongWork } from "../../src/engine/long_work.ts";
+import { RawText } from "../../src/engine/raw_text.ts";
 import { AT_ONCE, IN_PIECES } from "./harness.ts";
 
 const toolsFor = (options: typeof AT_ONCE, replyBytesMax = 1e6) => ({
   longWork: new LongWork(options),
   replyBytesMax,
 });
+const set = (values: KeyValues, key: string, value: string): boolean =>
+  values.set(RawText.of(key), RawText.of(value));
 const sortedObject = (model: ReadonlyMap<string, string>): Record<string, string> =>
   Object.fromEntries([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
 
@@ -28,7 +31,7 @@ test.each([
   const tools = toolsFor(options);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const values = new KeyValues();
+      const values = new KeyValues({ objectBytes: 0 });
       const model = new Map<string, string>();
       const check = async (): Promise<void> => {
         const expected = sortedObject(model);
@@ -48,9 +51,9 @@ test.each([
       for (const each of steps) {
         if (each.what === "list") await check();
         else if (each.what === "set") {
-          values.set(each.key, JSON.stringify(each.value));
+          set(values, each.key, each.value);
           model.set(each.key, each.value);
-        } else expect(values.delete(each.key)).toBe(model.delete(each.key));
+        } else expect(values.delete(RawText.of(each.key))).toBe(model.delete(each.key));
       }
       await check();
     }),
@@ -59,14 +62,14 @@ test.each([
 });
 
 test("a list in pieces has each value as it is when its part is read, and others are served meanwhile", async () => {
-  const values = new KeyValues();
-  for (let index = 0; index < 1000; index++) values.set(`k${1000 + index}`, '"before"');
+  const values = new KeyValues({ objectBytes: 0 });
+  for (let index = 0; index < 1000; index++) set(values, `k${1000 + index}`, "before");
   const tools = toolsFor(IN_PIECES);
   const listing = values.render(tools);
   expect(listing).toBeInstanceOf(Promise);
-  values.set("k1999", '"after"');
-  values.set("k9999", '"new"');
-  values.delete("k1998");
+  set(values, "k1999", "after");
+  set(values, "k9999", "new");
+  values.delete(RawText.of("k1998"));
   const list = JSON.parse(await listing) as Record<string, string>;
   expect([list.k1000, list.k1999, list.k1998, list.k9999]).toEqual(["before", "after", undefined, undefined]);
   // What is kept is never what was half read.
@@ -74,19 +77,34 @@ test("a list in pieces has each value as it is when its part is read, and others
 });
 
 test("what is set and deleted again and again leaves nothing", () => {
-  const values = new KeyValues();
-  values.set("stays", '""');
+  const values = new KeyValues({ objectBytes: 0 });
+  set(values, "stays", "");
   for (let index = 0; index < 100_000; index++) {
-    values.set(`key ${index % 7}`, '""');
-    values.delete(`key ${index % 7}`);
+    set(values, `key ${index % 7}`, "");
+    values.delete(RawText.of(`key ${index % 7}`));
   }
   expect(values.keys()).toEqual(["stays"]);
 });
 
 test("a list that is too large is refused as soon as that is known", async () => {
-  const values = new KeyValues();
-  for (let index = 0; index < 1000; index++) values.set(`k${index}`, `"${"x".repeat(100)}"`);
+  const values = new KeyValues({ objectBytes: 0 });
+  for (let index = 0; index < 1000; index++) set(values, `k${index}`, "x".repeat(100));
   const refused = expect.objectContaining({ code: "reply_too_large" });
   const outcomes = [AT_ONCE, IN_PIECES].map(async (options) => values.render(toolsFor(options, 10_000)));
   for (const outcome of outcomes) expect(await outcome.catch((error: unknown) => error)).toEqual(refused);
+});
+
+test("what they take in memory is counted, lists too, and all of it is given back", async () => {
+  const memory = { objectBytes: 5 };
+  const values = new KeyValues(memory);
+  for (let index = 0; index < 5000; index++) set(values, `key ${index}`, "x".repeat(100));
+  const withoutLists = memory.objectBytes;
+  expect(withoutLists).toBeGreaterThan(5000 * 110);
+  const list = await values.render(toolsFor(AT_ONCE));
+  expect(memory.objectBytes).toBeGreaterThan(withoutLists + list.length);
+  for (let index = 0; index < 4990; index++) values.delete(RawText.of(`key ${index}`));
+  values.keys();
+  expect(memory.objectBytes).toBeLessThan(20_000);
+  values.end();
+  expect(memory.objectBytes).toBe(5);
 });

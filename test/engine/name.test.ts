@@ -4,7 +4,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { keyedHash } from "../../src/engine/keyed_hash.ts";
-import { escapeName, hashBytes, Name, NameTable } from "../../src/engine/name.ts";
+import { hashBytes, Name, NameTable } from "../../src/engine/name.ts";
+import { escapeText } from "../../src/engine/raw_text.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
 
 type Value = { readonly name: Name };
@@ -61,7 +62,7 @@ function collidingNames(count: number): string[] {
 const COLLIDING = collidingNames(10);
 
 test("names of one hash, more than a table takes, are told apart by a hash of their own", () => {
-  const hashes = new Set(COLLIDING.map((name) => hashBytes(escapeName(name), 0, name.length)));
+  const hashes = new Set(COLLIDING.map((name) => hashBytes(escapeText(name), 0, name.length)));
   expect([COLLIDING.length, hashes.size]).toEqual([1024, 1]);
   const [slabs, table] = [new SlabAllocator(), new NameTable<Value>()];
   for (const text of COLLIDING) table.add({ name: new Name(text, slabs) });
@@ -96,7 +97,7 @@ test("a table is what a map is, before and after names collide", () => {
       for (const [what, text] of changes) {
         const known = model.get(text);
         expect(table.get(text)).toBe(known);
-        const inside = escapeName(text);
+        const inside = escapeText(text);
         expect(table.getByBytes(inside, 0, inside.length)).toBe(known);
         if (what === "add") add(text);
         else if (what === "delete" && known !== undefined) {

@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
+import { RawText } from "../../src/engine/raw_text.ts";
 import { parseJson, rawNumber } from "../../src/protocol/json.ts";
 import { checkRequest, type MessageType } from "../../src/protocol/messages.ts";
 import { readFast } from "../../src/server/fast_request.ts";
@@ -77,7 +78,13 @@ function byScanner(frame: string): { id: string; type: string; request: unknown 
   const type = scanner.scan(frame, batch);
   if (type === undefined || type === "ins") return undefined;
   const request = readFast(type, scanner.fields);
-  return request === undefined ? undefined : { id: scanner.id, type, request };
+  if (request === undefined) return undefined;
+  // What stands in the frame, as the strings that it stands for.
+  const members = Object.entries(request as object).map(([name, value]) => [
+    name,
+    value instanceof RawText ? value.toString() : (value as unknown),
+  ]);
+  return { id: scanner.id, type, request: Object.fromEntries(members) as unknown };
 }
 
 function bySchema(frame: string): unknown {

@@ -11,7 +11,7 @@ import {
   COLUMNS,
   InsertBatch,
 } from "../../src/engine/insert_batch.ts";
-import { readName } from "../../src/engine/name.ts";
+import { unescapeText } from "../../src/engine/raw_text.ts";
 import { parseJson, rawNumber } from "../../src/protocol/json.ts";
 import { checkRequest } from "../../src/protocol/messages.ts";
 import { FrameScanner } from "../../src/server/frame_scanner.ts";
@@ -25,7 +25,8 @@ type Outcome = { id: string; records: unknown[] } | undefined;
 function contents(batch: InsertBatch): unknown[] {
   return Array.from({ length: batch.count }, (_, index) => {
     const row = batch.columns.subarray(index * COLUMNS, (index + 1) * COLUMNS);
-    const name = (column: number) => readName(batch.names, row[column] as number, row[column + 1] as number);
+    const name = (column: number) =>
+      unescapeText(batch.names, row[column] as number, row[column + 1] as number);
     const textStart = index === 0 ? 0 : (batch.columns[(index - 1) * COLUMNS + COLUMN_TEXT_END] as number);
     return {
       col: name(COLUMN_COLLECTION_START),

@@ -1,0 +1,273 @@
+/**
+ * A part of a table of texts: one buffer of entries, one after another, and a hash table of where they are.
+ *
+ *     entry = hash:i32 keyBytes:i32 valueBytes:i32 size:i32 text padding      size in words of 4 bytes, above two flags
+ *     text  = '"' key '":"' value '"'                                         as replies and checkpoints want it
+ *
+ * An entry is added at the end. One that is removed, or whose value no longer fits, is left as it is and marked, until
+ * the part is written anew without it: into a larger or smaller buffer, or into two.
+ */
+import { COLON, QUOTE } from "../protocol/ascii.ts";
+import { neverInline } from "./never_inline.ts";
+import { type RawText, unescapeText } from "./raw_text.ts";
+import { copyBytes } from "./text_copy.ts";
+
+export const NONE = -1;
+
+/* Words of an entry; places of entries are in words, too. */
+const HASH = 0;
+const KEY_BYTES = 1;
+const VALUE_BYTES = 2;
+const SIZE = 3;
+const HEAD_WORDS = 4;
+
+/* Flags of the size. */
+const IS_GONE = 1;
+const IS_CHANGED = 2;
+const FLAG_BITS = 2;
+
+/** The quotes of both texts and the colon. */
+const AROUND_BYTES = 5;
+/** What stands before the key, and between it and the value. */
+const KEY_AT = HEAD_WORDS * 4 + 1;
+const BETWEEN_BYTES = 3;
+
+const WORDS_MIN = 64;
+/** What is larger has no other sizes to go through on its way. */
+const ROUNDED_WORDS_MAX = 64 * 1024;
+const SLOTS_MIN = 8;
+/** What is less is not worth to be written anew. */
+const GONE_WORDS_MIN = 256;
+/** The objects of a part. */
+const OBJECT_BYTES = 600;
+
+/** How many words an entry takes. */
+export function wordsFor(keyBytes: number, valueBytes: number): number {
+  return HEAD_WORDS + ((keyBytes + valueBytes + AROUND_BYTES + 3) >> 2);
+}
+
+export class ValuePart {
+  static {
+    neverInline(ValuePart.prototype.find, ValuePart.prototype.overwrite);
+  }
+
+  /** How many of a hash's highest bits its entries have in common. */
+  readonly depth: number;
+  count = 0;
+
+  readonly #words: Int32Array<ArrayBuffer>;
+  readonly #bytes: Buffer;
+  /** A place + 1 each, 0 where there is none: open addressing with linear probing, at most half full. */
+  #slots: Int32Array;
+  #end = 0;
+  #goneWords = 0;
+
+  private constructor(depth: number, words: number, slots: number) {
+    this.depth = depth;
+    this.#words = new Int32Array(words);
+    this.#bytes = Buffer.from(this.#words.buffer);
+    this.#slots = new Int32Array(slots);
+  }
+
+  /** One with room for so many words, and a quarter more. */
+  static forWords(depth: number, words: number, count = 0): ValuePart {
+    const room = words + (words >> 2);
+    const rounded = room > ROUNDED_WORDS_MAX ? room : powerOfTwo(Math.max(WORDS_MIN, room));
+    return new ValuePart(depth, rounded, powerOfTwo(Math.max(SLOTS_MIN, count * 2 + 2)));
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length + this.#slots.byteLength + OBJECT_BYTES;
+  }
+
+  get liveWords(): number {
+    return this.#end - this.#goneWords;
+  }
+
+  get isMostlyGone(): boolean {
+    return this.#goneWords >= GONE_WORDS_MIN && this.#goneWords * 2 > this.#end;
+  }
+
+  hasRoomFor(words: number): boolean {
+    return this.#end + words <= this.#words.length && (this.count + 1) * 2 <= this.#slots.length;
+  }
+
+  /** Where the entry of a key is, or NONE. Places are good until one is removed or added. */
+  find(hash: number, key: RawText): number {
+    const slots = this.#slots;
+    const words = this.#words;
+    const mask = slots.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const at = (slots[slot] as number) - 1;
+      if (at === NONE) return NONE;
+      if (words[at + HASH] === hash && this.#isKey(at, key)) return at;
+    }
+  }
+
+  /** Puts another value into an entry, if it fits and does not leave most of a large one empty. */
+  overwrite(at: number, { bytes, start, end }: RawText): boolean {
+    const words = this.#words;
+    const keyBytes = words[at + KEY_BYTES] as number;
+    const size = (words[at + SIZE] as number) >> FLAG_BITS;
+    const needed = wordsFor(keyBytes, end - start);
+    if (needed > size || (size > GONE_WORDS_MIN && needed * 2 < size)) return false;
+    this.#writeValue(at, bytes, start, end);
+    return true;
+  }
+
+  /** Adds an entry, which has changed and for which there is room. */
+  add(hash: number, { bytes, start, end }: RawText, value: RawText, size: number): void {
+    const words = this.#words;
+    const at = this.#end;
+    this.#end += size;
+    words[at + HASH] = hash;
+    words[at + KEY_BYTES] = end - start;
+    words[at + SIZE] = (size << FLAG_BITS) | IS_CHANGED;
+    const own = this.#bytes;
+    const keyAt = at * 4 + KEY_AT;
+    own[keyAt - 1] = QUOTE;
+    const behind = copyBytes(bytes, start, end, own, keyAt);
+    own[behind] = QUOTE;
+    own[behind + 1] = COLON;
+    this.#writeValue(at, value.bytes, value.start, value.end);
+    this.#place(hash, at);
+    this.count++;
+  }
+
+  remove(at: number): void {
+    const words = this.#words;
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hole = (words[at + HASH] as number) & mask;
+    while (slots[hole] !== at + 1) hole = (hole + 1) & mask;
+    // Backward shift: whatever was pushed past the hole by a collision moves into it.
+    for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
+      const other = (slots[slot] as number) - 1;
+      if (other === NONE) break;
+      const distance = (slot - ((words[other + HASH] as number) & mask)) & mask;
+      if (distance < ((slot - hole) & mask)) continue;
+      slots[hole] = other + 1;
+      hole = slot;
+    }
+    slots[hole] = 0;
+    const size = words[at + SIZE] as number;
+    words[at + SIZE] = size | IS_GONE;
+    this.#goneWords += size >> FLAG_BITS;
+    this.count--;
+  }
+
+  /** Marks an entry as changed; returns whether it was not. */
+  markChanged(at: number): boolean {
+    const size = this.#words[at + SIZE] as number;
+    this.#words[at + SIZE] = size | IS_CHANGED;
+    return (size & IS_CHANGED) === 0;
+  }
+
+  clearChanged(at: number): void {
+    this.#words[at + SIZE] = (this.#words[at + SIZE] as number) & ~IS_CHANGED;
+  }
+
+  /** The value as a JSON string. */
+  valueText(at: number): string {
+    const start = this.#valueStart(at);
+    return this.#bytes.toString("utf8", start, this.#entryEnd(at));
+  }
+
+  /** `KEY:VALUE`, as JSON strings. */
+  entryText(at: number): string {
+    return this.#bytes.toString("utf8", at * 4 + KEY_AT - 1, this.#entryEnd(at));
+  }
+
+  /** Adds all keys to a list. */
+  addKeys(keys: string[]): void {
+    for (const at of this.#live()) {
+      const start = at * 4 + KEY_AT;
+      keys.push(unescapeText(this.#bytes, start, start + (this.#words[at + KEY_BYTES] as number)));
+    }
+  }
+
+  /** The same entries in another buffer, with room for so many words more. */
+  rewritten(more: number): ValuePart {
+    const part = ValuePart.forWords(this.depth, this.liveWords + more, this.count + 1);
+    for (const at of this.#live()) part.#copy(this, at);
+    return part;
+  }
+
+  /** Two parts, by the first bit in which their hashes may differ. */
+  split(): [ValuePart, ValuePart] {
+    const bit = 31 - this.depth;
+    const halves = [0, 0];
+    const counts = [0, 0];
+    for (const at of this.#live()) {
+      const half = ((this.#words[at + HASH] as number) >>> bit) & 1;
+      halves[half] = (halves[half] as number) + ((this.#words[at + SIZE] as number) >> FLAG_BITS);
+      counts[half] = (counts[half] as number) + 1;
+    }
+    const [left, right] = [0, 1].map((half) =>
+      ValuePart.forWords(this.depth + 1, halves[half] as number, counts[half]),
+    ) as [ValuePart, ValuePart];
+    for (const at of this.#live()) {
+      (((this.#words[at + HASH] as number) >>> bit) & 1) === 0 ? left.#copy(this, at) : right.#copy(this, at);
+    }
+    return [left, right];
+  }
+
+  /** Gives the memory back at once. */
+  free(): void {
+    this.#words.buffer.transfer(0);
+  }
+
+  *#live(): Generator<number, void> {
+    const words = this.#words;
+    for (let at = 0; at < this.#end; ) {
+      const size = words[at + SIZE] as number;
+      if ((size & IS_GONE) === 0) yield at;
+      at += size >> FLAG_BITS;
+    }
+  }
+
+  /** Takes over an entry of another part. */
+  #copy(from: ValuePart, at: number): void {
+    const size = (from.#words[at + SIZE] as number) >> FLAG_BITS;
+    from.#bytes.copy(this.#bytes, this.#end * 4, at * 4, (at + size) * 4);
+    this.#place(from.#words[at + HASH] as number, this.#end);
+    this.#end += size;
+    this.count++;
+  }
+
+  #place(hash: number, at: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = hash & mask;
+    while (slots[slot] !== 0) slot = (slot + 1) & mask;
+    slots[slot] = at + 1;
+  }
+
+  #isKey(at: number, { bytes, start, end }: RawText): boolean {
+    if (this.#words[at + KEY_BYTES] !== end - start) return false;
+    const own = this.#bytes;
+    for (let from = start, ownFrom = at * 4 + KEY_AT; from < end; from++, ownFrom++) {
+      if (bytes[from] !== own[ownFrom]) return false;
+    }
+    return true;
+  }
+
+  #writeValue(at: number, bytes: Buffer, start: number, end: number): void {
+    this.#words[at + VALUE_BYTES] = end - start;
+    const valueStart = this.#valueStart(at);
+    this.#bytes[valueStart] = QUOTE;
+    this.#bytes[copyBytes(bytes, start, end, this.#bytes, valueStart + 1)] = QUOTE;
+  }
+
+  /** Where the value's quote is. */
+  #valueStart(at: number): number {
+    return at * 4 + KEY_AT + (this.#words[at + KEY_BYTES] as number) + BETWEEN_BYTES - 1;
+  }
+
+  #entryEnd(at: number): number {
+    return this.#valueStart(at) + (this.#words[at + VALUE_BYTES] as number) + 2;
+  }
+}
+
+/** The smallest power of two that is no less. */
+const powerOfTwo = (value: number): number => (value <= 1 ? 1 : 1 << (32 - Math.clz32(value - 1)));

@@ -1,0 +1,171 @@
+/**
+ * A hash table from texts to texts, both kept as bytes, at any size without a long pause.
+ *
+ * It is cut into parts by the highest bits of the hash, and a part that has become large is cut in two (extendible
+ * hashing: Fagin, Nievergelt, Pippenger and Strong, 1979). So no change costs more than moving one part, where
+ * JavaScript's own Map stops everything for 120 ms when it grows beyond a million keys; and a part is two buffers, in
+ * which a collection of garbage finds no object.
+ */
+import { keyedHash, randomKey } from "./keyed_hash.ts";
+import { neverInline } from "./never_inline.ts";
+import type { RawText } from "./raw_text.ts";
+import { NONE, ValuePart, wordsFor } from "./value_part.ts";
+
+/** Clients choose keys: with a hash that they cannot foresee, they cannot choose ones that collide. */
+const HASH_KEY = randomKey();
+/** A part of more entries that needs a larger buffer than this becomes two. */
+const PART_BYTES_MAX = 256 * 1024;
+const SPLIT_COUNT_MIN = 64;
+/** So many of a hash's highest bits choose a part; beyond that parts just grow. */
+const DEPTH_MAX = 20;
+
+export class ValueTable {
+  static {
+    neverInline(ValueTable.prototype.get, ValueTable.prototype.set, hashOf);
+  }
+
+  size = 0;
+  /** What the parts take in memory. */
+  bytes = 0;
+
+  /** By the highest bits of the hash; a part that is told by fewer bits than others stands here more than once. */
+  #parts: ValuePart[] = [];
+  #depth = 0;
+
+  /** The value as a JSON string with its quotes, or undefined when there is none. */
+  get(key: RawText): string | undefined {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = part === undefined ? NONE : part.find(hash, key);
+    return at === NONE ? undefined : (part as ValuePart).valueText(at);
+  }
+
+  has(key: RawText): boolean {
+    const hash = hashOf(key);
+    return (this.#partOf(hash)?.find(hash, key) ?? NONE) !== NONE;
+  }
+
+  /** `KEY:VALUE`, both as JSON strings, or undefined. */
+  entryText(key: RawText): string | undefined {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = part === undefined ? NONE : part.find(hash, key);
+    return at === NONE ? undefined : (part as ValuePart).entryText(at);
+  }
+
+  /** Sets a value. Returns whether it is the first time since `takeChange`. */
+  set(key: RawText, value: RawText): boolean {
+    const hash = hashOf(key);
+    let part = this.#partOf(hash) ?? this.#addFirst();
+    let at = part.find(hash, key);
+    if (at !== NONE && part.overwrite(at, value)) return part.markChanged(at);
+    const words = wordsFor(key.length, value.length);
+    if (!part.hasRoomFor(words)) {
+      // Nothing has changed yet, should there be no memory.
+      part = this.#makeRoom(part, hash, words);
+      at = part.find(hash, key);
+    }
+    const isNews = at === NONE || part.markChanged(at);
+    if (at !== NONE) part.remove(at);
+    else this.size++;
+    part.add(hash, key, value, words);
+    return isNews;
+  }
+
+  /** The value, whose next change is news again; undefined when there is none. */
+  takeChange(key: RawText): string | undefined {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = part === undefined ? NONE : part.find(hash, key);
+    if (at === NONE) return undefined;
+    (part as ValuePart).clearChanged(at);
+    return (part as ValuePart).valueText(at);
+  }
+
+  delete(key: RawText): boolean {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = part === undefined ? NONE : part.find(hash, key);
+    if (part === undefined || at === NONE) return false;
+    part.remove(at);
+    this.size--;
+    if (this.size === 0) this.clear();
+    else if (part.isMostlyGone) this.#replace(part, hash, part.rewritten(0));
+    return true;
+  }
+
+  clear(): void {
+    for (const part of new Set(this.#parts)) part.free();
+    this.#parts = [];
+    this.#depth = 0;
+    this.bytes = 0;
+  }
+
+  /** All keys, in no order. */
+  keys(): string[] {
+    const keys: string[] = [];
+    for (const part of new Set(this.#parts)) part.addKeys(keys);
+    return keys;
+  }
+
+  #partOf(hash: number): ValuePart | undefined {
+    return this.#parts[indexOf(hash, this.#depth)];
+  }
+
+  #addFirst(): ValuePart {
+    const part = ValuePart.forWords(0, 0);
+    this.#parts = [part];
+    this.bytes = part.byteLength;
+    return part;
+  }
+
+  /** Returns the part for a hash, with room for an entry of so many words. */
+  #makeRoom(old: ValuePart, hash: number, words: number): ValuePart {
+    for (let part = old; ; ) {
+      const isLarge = (part.liveWords + words) * 4 > PART_BYTES_MAX && part.count >= SPLIT_COUNT_MIN;
+      if (!isLarge || part.depth === DEPTH_MAX) {
+        const larger = part.rewritten(words);
+        this.#replace(part, hash, larger);
+        return larger;
+      }
+      this.#split(part, hash);
+      part = this.#partOf(hash) as ValuePart;
+      if (part.hasRoomFor(words)) return part;
+    }
+  }
+
+  #replace(part: ValuePart, hash: number, other: ValuePart): void {
+    const spread = 1 << (this.#depth - part.depth);
+    const first = indexOf(hash, part.depth) * spread;
+    this.#parts.fill(other, first, first + spread);
+    this.#exchange([part], [other]);
+  }
+
+  #split(part: ValuePart, hash: number): void {
+    if (part.depth === this.#depth) {
+      this.#parts = this.#parts.flatMap((each) => [each, each]);
+      this.#depth++;
+    }
+    const halves = part.split();
+    const spread = 1 << (this.#depth - part.depth - 1);
+    const first = indexOf(hash, part.depth) * spread * 2;
+    this.#parts.fill(halves[0], first, first + spread);
+    this.#parts.fill(halves[1], first + spread, first + spread * 2);
+    this.#exchange([part], halves);
+  }
+
+  #exchange(old: readonly ValuePart[], others: readonly ValuePart[]): void {
+    for (const part of others) this.bytes += part.byteLength;
+    for (const part of old) {
+      this.bytes -= part.byteLength;
+      part.free();
+    }
+  }
+}
+
+function hashOf({ bytes, start, end }: RawText): number {
+  return keyedHash(HASH_KEY, bytes, start, end);
+}
+
+/** The highest bits of a hash; none of them are 0. */
+const indexOf = (hash: number, depth: number): number => (hash >>> 1) >>> (31 - depth);
