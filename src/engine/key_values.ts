@@ -2,10 +2,11 @@
  * A collection's key-values, and lists of them.
  *
  * The whole list's text is kept until something changes: configuration is read far more often than written. A list that
- * takes long is put together between other requests: each value is as it was when its part was, and what is added
- * meanwhile is not in it.
+ * takes long is put together between other requests: each value is as it was when its part was, and what comes or goes
+ * meanwhile may be in it or not.
  */
 import { quoteText } from "../protocol/json.ts";
+import { gatherKeys, mergeSorted } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
 import { RawText } from "./raw_text.ts";
 import { replyTooLarge } from "./reply_text.ts";
@@ -35,6 +36,10 @@ export class KeyValues {
   #sortedKeys: readonly string[] | undefined;
   #newKeys: string[] = [];
   #goneCount = 0;
+  /** Whether the list is put together, and its end where that takes long. */
+  #isGathering = false;
+  #gathering: Promise<void> | undefined;
+  #isGone = false;
   /** Another number after each change. */
   #version = 0;
   #rendered: string | undefined;
@@ -54,7 +59,7 @@ export class KeyValues {
   set(key: RawText, value: RawText): boolean {
     const { size } = this.#table;
     const isNews = this.#table.set(key, value);
-    if (this.#table.size > size && this.#sortedKeys !== undefined) this.#newKeys.push(key.toString());
+    if (this.#table.size > size && this.#isListed) this.#newKeys.push(key.toString());
     this.#changed();
     return isNews;
   }
@@ -82,40 +87,62 @@ export class KeyValues {
   delete(key: RawText): boolean {
     if (!this.#table.delete(key)) return false;
     // Whoever only sets and deletes is not to fill memory with what is gone.
-    if (this.#sortedKeys !== undefined && ++this.#goneCount > this.size + GONE_MAX) this.keys();
+    if (this.#isListed) this.#goneCount++;
+    if (this.#goneCount > this.size + GONE_MAX && !this.#isGathering) this.keys();
     this.#changed();
     return true;
   }
 
-  /** Forgets all. */
+  /** Forgets all, for good. */
   end(): void {
     this.#table.clear();
-    this.#sortedKeys = undefined;
+    this.#isGone = true;
+    this.#sortedKeys = [];
+    this.#goneCount = 0;
     this.#newKeys = [];
     this.#keysBytes = 0;
     this.#changed();
+  }
+
+  /** Resolves when `keys` has no more than little to do; undefined when it has not. */
+  prepareKeys(longWork: LongWork): Promise<void> | undefined {
+    if (this.#sortedKeys !== undefined) return undefined;
+    if (this.#gathering !== undefined) return this.#gathering;
+    const list: { keys: readonly string[] } = { keys: [] };
+    this.#newKeys = [];
+    this.#goneCount = 0;
+    this.#isGathering = true;
+    const finish = (): void => {
+      this.#isGathering = false;
+      this.#gathering = undefined;
+      if (!this.#isGone) this.#keepKeys(list.keys);
+    };
+    this.#gathering = longWork.begin(gatherKeys(this.#table, longWork, list))?.then(finish);
+    if (this.#gathering === undefined) finish();
+    return this.#gathering;
   }
 
   /** All keys, in code unit order. The array stays as it is: a change makes another one. */
   keys(): readonly string[] {
     const sorted = this.#sortedKeys;
     if (sorted !== undefined && this.#newKeys.length === 0 && this.#goneCount === 0) return sorted;
-    const kept = this.#goneCount > 0 ? (sorted ?? []).filter(this.#isThere) : (sorted ?? []);
-    const added = sorted === undefined ? this.#table.keys() : this.#newKeys;
+    const all = sorted ?? this.#table.keys().sort();
+    const kept = this.#goneCount > 0 ? all.filter(this.#isThere) : all;
+    const added = this.#newKeys;
     const there = this.#goneCount > 0 ? [...new Set(added.filter(this.#isThere))] : added;
     // Without a function, sort() compares UTF-16 code units.
     const keys = mergeSorted(kept, there.sort());
-    this.#sortedKeys = keys;
     this.#newKeys = [];
     this.#goneCount = 0;
-    this.#keysBytes = keys.reduce((bytes, { length }) => bytes + length + KEY_OBJECT_BYTES, 0);
-    this.#count();
+    this.#keepKeys(keys);
     return keys;
   }
 
   /** `{KEY:STRING,…}` of all keys, in order. */
   render(tools: RenderTools): string | Promise<string> {
     if (this.#rendered !== undefined) return this.#rendered;
+    const prepared = this.prepareKeys(tools.longWork);
+    if (prepared !== undefined) return prepared.then(() => this.render(tools));
     const version = this.#version;
     const keep = (text: string): string => {
       if (version === this.#version) {
@@ -136,7 +163,20 @@ export class KeyValues {
 
   /** `[KEY,…]` of all keys, in order. */
   renderKeys(tools: RenderTools): string | Promise<string> {
+    const prepared = this.prepareKeys(tools.longWork);
+    if (prepared !== undefined) return prepared.then(() => this.renderKeys(tools));
     return renderList(this.keys(), quoteText, tools, (text) => `[${text}]`);
+  }
+
+  #keepKeys(keys: readonly string[]): void {
+    this.#sortedKeys = keys;
+    this.#keysBytes = keys.reduce((bytes, { length }) => bytes + length + KEY_OBJECT_BYTES, 0);
+    this.#count();
+  }
+
+  /** Whether what comes and goes is to be noted for the list of keys. */
+  get #isListed(): boolean {
+    return this.#sortedKeys !== undefined || this.#isGathering;
   }
 
   readonly #isThere = (key: string): boolean => this.#table.has(LISTED.take(key));
@@ -152,21 +192,6 @@ export class KeyValues {
     this.#memory.objectBytes += bytes - this.#bytes;
     this.#bytes = bytes;
   }
-}
-
-/** One that was gone and has come again may be in both. */
-function mergeSorted(a: readonly string[], b: readonly string[]): readonly string[] {
-  if (b.length === 0) return a;
-  if (a.length === 0) return b;
-  const merged: string[] = [];
-  let next = 0;
-  for (const key of a) {
-    for (; next < b.length && (b[next] as string) < key; next++) merged.push(b[next] as string);
-    if (b[next] === key) next++;
-    merged.push(key);
-  }
-  for (; next < b.length; next++) merged.push(b[next] as string);
-  return merged;
 }
 
 function renderList(

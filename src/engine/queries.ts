@@ -87,13 +87,16 @@ export class Queries {
     return collection?.values.renderKeys(this.#renderTools) ?? EMPTY_ARRAY;
   }
 
-  valuesMatching(collection: Collection | undefined, { key }: Request<"gvalues">): Answer {
+  valuesMatching(collection: Collection | undefined, query: Request<"gvalues">): Answer {
+    const { key } = query;
     const pattern = readPattern(key);
     const compiled = pattern === undefined ? undefined : this.#patterns.get(pattern);
     if (collection === undefined) return EMPTY_OBJECT;
     const { values } = collection;
     if (compiled === undefined)
       return `{${JSON.stringify(key)}:${values.get(RawText.of(key)) ?? EMPTY_TEXT}}`;
+    const prepared = values.prepareKeys(this.#renderTools.longWork);
+    if (prepared !== undefined) return prepared.then(() => this.valuesMatching(collection, query));
     const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);
     const render = (found: readonly string[]) => values.renderOnly(found, this.#renderTools);
     return keys instanceof Promise ? keys.then(render) : render(keys);

@@ -38,6 +38,8 @@ const ROUNDED_WORDS_MAX = 64 * 1024;
 const SLOTS_MIN = 8;
 /** What is less is not worth to be written anew. */
 const GONE_WORDS_MIN = 256;
+/** Longer entries are copied by the system, which is faster once it is called. */
+const COPIED_WORDS_MAX = 32;
 /** The objects of a part. */
 const OBJECT_BYTES = 600;
 
@@ -115,7 +117,7 @@ export class ValuePart {
     return true;
   }
 
-  /** Adds an entry, which has changed and for which there is room. */
+  /** Adds an entry, which is marked as changed and for which there is room. */
   add(hash: number, { bytes, start, end }: RawText, value: RawText, size: number): void {
     const words = this.#words;
     const at = this.#end;
@@ -180,7 +182,7 @@ export class ValuePart {
 
   /** Adds all keys to a list. */
   addKeys(keys: string[]): void {
-    for (const at of this.#live()) {
+    for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) {
       const start = at * 4 + KEY_AT;
       keys.push(unescapeText(this.#bytes, start, start + (this.#words[at + KEY_BYTES] as number)));
     }
@@ -189,25 +191,26 @@ export class ValuePart {
   /** The same entries in another buffer, with room for so many words more. */
   rewritten(more: number): ValuePart {
     const part = ValuePart.forWords(this.depth, this.liveWords + more, this.count + 1);
-    for (const at of this.#live()) part.#copy(this, at);
+    for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) part.#copy(this, at);
     return part;
   }
 
   /** Two parts, by the first bit in which their hashes may differ. */
   split(): [ValuePart, ValuePart] {
+    const words = this.#words;
     const bit = 31 - this.depth;
-    const halves = [0, 0];
-    const counts = [0, 0];
-    for (const at of this.#live()) {
-      const half = ((this.#words[at + HASH] as number) >>> bit) & 1;
-      halves[half] = (halves[half] as number) + ((this.#words[at + SIZE] as number) >> FLAG_BITS);
-      counts[half] = (counts[half] as number) + 1;
+    let rightWords = 0;
+    let rightCount = 0;
+    for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) {
+      if ((((words[at + HASH] as number) >>> bit) & 1) === 0) continue;
+      rightWords += (words[at + SIZE] as number) >> FLAG_BITS;
+      rightCount++;
     }
-    const [left, right] = [0, 1].map((half) =>
-      ValuePart.forWords(this.depth + 1, halves[half] as number, counts[half]),
-    ) as [ValuePart, ValuePart];
-    for (const at of this.#live()) {
-      (((this.#words[at + HASH] as number) >>> bit) & 1) === 0 ? left.#copy(this, at) : right.#copy(this, at);
+    const left = ValuePart.forWords(this.depth + 1, this.liveWords - rightWords, this.count - rightCount);
+    const right = ValuePart.forWords(this.depth + 1, rightWords, rightCount);
+    for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) {
+      const half = (((words[at + HASH] as number) >>> bit) & 1) === 0 ? left : right;
+      half.#copy(this, at);
     }
     return [left, right];
   }
@@ -217,19 +220,29 @@ export class ValuePart {
     this.#words.buffer.transfer(0);
   }
 
-  *#live(): Generator<number, void> {
+  /** The first entry from a place on that is not gone, or NONE. */
+  #next(from: number): number {
     const words = this.#words;
-    for (let at = 0; at < this.#end; ) {
-      const size = words[at + SIZE] as number;
-      if ((size & IS_GONE) === 0) yield at;
-      at += size >> FLAG_BITS;
+    for (let at = from; at < this.#end; at += (words[at + SIZE] as number) >> FLAG_BITS) {
+      if (((words[at + SIZE] as number) & IS_GONE) === 0) return at;
     }
+    return NONE;
+  }
+
+  /** The place behind an entry. */
+  #behind(at: number): number {
+    return at + ((this.#words[at + SIZE] as number) >> FLAG_BITS);
   }
 
   /** Takes over an entry of another part. */
   #copy(from: ValuePart, at: number): void {
     const size = (from.#words[at + SIZE] as number) >> FLAG_BITS;
-    from.#bytes.copy(this.#bytes, this.#end * 4, at * 4, (at + size) * 4);
+    if (size > COPIED_WORDS_MAX) from.#bytes.copy(this.#bytes, this.#end * 4, at * 4, (at + size) * 4);
+    else {
+      for (let word = 0; word < size; word++) {
+        this.#words[this.#end + word] = from.#words[at + word] as number;
+      }
+    }
     this.#place(from.#words[at + HASH] as number, this.#end);
     this.#end += size;
     this.count++;

@@ -19,6 +19,9 @@ const SPLIT_COUNT_MIN = 64;
 /** So many of a hash's highest bits choose a part; beyond that parts just grow. */
 const DEPTH_MAX = 20;
 
+/** Behind all beginnings of hashes, by which keys are listed. */
+export const END_OF_KEYS = 1 << DEPTH_MAX;
+
 export class ValueTable {
   static {
     neverInline(ValueTable.prototype.get, ValueTable.prototype.set, hashOf);
@@ -104,8 +107,21 @@ export class ValueTable {
   /** All keys, in no order. */
   keys(): string[] {
     const keys: string[] = [];
-    for (const part of new Set(this.#parts)) part.addKeys(keys);
+    for (let from = 0; from < END_OF_KEYS; ) from = this.addKeys(from, keys);
     return keys;
+  }
+
+  /**
+   * Adds some keys to a list. Keys are in the order of their hashes' beginnings, from 0 on, whatever becomes of the parts.
+   *
+   * @returns where the next ones begin; END_OF_KEYS, or beyond, behind the last
+   */
+  addKeys(from: number, keys: string[]): number {
+    const part = this.#parts[from >>> (DEPTH_MAX - this.#depth)];
+    if (part === undefined) return END_OF_KEYS;
+    part.addKeys(keys);
+    const span = 1 << (DEPTH_MAX - part.depth);
+    return (from & -span) + span;
   }
 
   #partOf(hash: number): ValuePart | undefined {

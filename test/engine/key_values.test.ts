@@ -65,6 +65,7 @@ test("a list in pieces has each value as it is when its part is read, and others
   const values = new KeyValues({ objectBytes: 0 });
   for (let index = 0; index < 1000; index++) set(values, `k${1000 + index}`, "before");
   const tools = toolsFor(IN_PIECES);
+  await values.prepareKeys(tools.longWork);
   const listing = values.render(tools);
   expect(listing).toBeInstanceOf(Promise);
   set(values, "k1999", "after");
@@ -74,6 +75,31 @@ test("a list in pieces has each value as it is when its part is read, and others
   expect([list.k1000, list.k1999, list.k1998, list.k9999]).toEqual(["before", "after", undefined, undefined]);
   // What is kept is never what was half read.
   expect(JSON.parse(await values.render(tools))).toMatchObject({ k1999: "after", k9999: "new" });
+});
+
+test("the first list of many keys has all that are there all the while, whatever comes and goes", async () => {
+  const values = new KeyValues({ objectBytes: 0 });
+  const stays = Array.from({ length: 60_000 }, (_, index) => `stays ${index}`);
+  for (const each of stays) set(values, each, "");
+  const { longWork } = toolsFor(IN_PIECES);
+  let isListed = false;
+  const preparing = values.prepareKeys(longWork)?.then(() => {
+    isListed = true;
+  });
+  let turns = 0;
+  for (; !isListed; turns++) {
+    for (let index = 0; index < 40; index++) set(values, `comes ${turns} ${index}`, "");
+    if (turns % 2 === 0)
+      for (let index = 0; index < 30; index++) values.delete(RawText.of(`comes ${turns} ${index}`));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  await preparing;
+  expect(turns).toBeGreaterThan(10);
+  const keys = values.keys();
+  expect(keys.length).toBe(values.size);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(keys).toEqual([...keys].sort());
+  expect(keys.filter((each) => each.startsWith("stays"))).toEqual([...stays].sort());
 });
 
 test("what is set and deleted again and again leaves nothing", () => {
