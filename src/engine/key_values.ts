@@ -64,10 +64,10 @@ export class KeyValues {
     return isNews;
   }
 
-  /** Sets a value that is saved already. */
+  /** Sets a value that is saved already, before anybody has asked for the list. */
   load(key: RawText, value: RawText): void {
-    this.set(key, value);
-    this.#table.takeChange(key);
+    this.#table.load(key, value);
+    this.#changed();
   }
 
   has(key: RawText): boolean {

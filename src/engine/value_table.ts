@@ -75,6 +75,14 @@ export class ValueTable {
     return isNews;
   }
 
+  /** Sets a value that is no change. */
+  load(key: RawText, value: RawText): void {
+    this.set(key, value);
+    const hash = hashOf(key);
+    const part = this.#partOf(hash) as ValuePart;
+    part.clearChanged(part.find(hash, key));
+  }
+
   /** The value, whose next change is news again; undefined when there is none. */
   takeChange(key: RawText): string | undefined {
     const hash = hashOf(key);

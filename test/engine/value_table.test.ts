@@ -25,6 +25,12 @@ class Tables {
     this.changed.delete(key);
   }
 
+  load(key: string, value: string): void {
+    this.table.load(raw(key), raw(value));
+    this.model.set(key, value);
+    this.changed.delete(key);
+  }
+
   takeChange(key: string): void {
     expect(this.table.takeChange(raw(key))).toBe(json(this.model.get(key)));
     this.changed.delete(key);
@@ -49,7 +55,7 @@ const text = fc.oneof(
   fc.integer({ min: 1, max: 6000 }).map((length) => "x".repeat(length)),
 );
 const step = fc.record({
-  what: fc.constantFrom("set", "set", "set", "delete", "take"),
+  what: fc.constantFrom("set", "set", "set", "delete", "take", "load"),
   key: fc.oneof(fc.constantFrom("a", "b", "c", "ä"), text),
   value: text,
 });
@@ -61,6 +67,7 @@ test("a table is what a map says, whatever is set and deleted", () => {
       for (const { what, key, value } of steps) {
         if (what === "set") tables.set(key, value);
         else if (what === "delete") tables.delete(key);
+        else if (what === "load") tables.load(key, value);
         else tables.takeChange(key);
       }
       tables.check();
