@@ -34,7 +34,13 @@ export async function runCommands(
 ): Promise<void> {
   // Groups are committed in order: when the last command is, all are.
   let last: Promise<void> | undefined;
-  for (const each of commands) last = runCommand(each, world.database, model) ?? last;
+  try {
+    for (const each of commands) last = runCommand(each, world.database, model) ?? last;
+  } catch (error) {
+    // Nobody waits for those before it then, and their failure must not hide this one.
+    last?.catch(() => {});
+    throw error;
+  }
   await last;
 }
 
