@@ -112,13 +112,21 @@ export class KeyValues {
     this.#newKeys = [];
     this.#goneCount = 0;
     this.#isGathering = true;
-    const finish = (): void => {
+    const end = (): void => {
       this.#isGathering = false;
       this.#gathering = undefined;
+    };
+    const keep = (): void => {
+      end();
       if (!this.#isGone) this.#keepKeys(list.keys);
     };
-    this.#gathering = longWork.begin(gatherKeys(this.#table, longWork, list))?.then(finish);
-    if (this.#gathering === undefined) finish();
+    const refuse = (error: unknown): never => {
+      end();
+      throw error;
+    };
+    const rest = longWork.begin(gatherKeys(this.#table, longWork, list));
+    if (rest === undefined) keep();
+    else this.#gathering = rest.then(keep, refuse);
     return this.#gathering;
   }
 

@@ -82,11 +82,11 @@ async function loadCollections(storage: Storage, target: LoadTarget): Promise<Lo
   }
 }
 
-/** The collection whose portions are being read, and its documents by their numbers on disk. */
 /** Where the texts of a key-value are put. */
 const LOADED_KEY = new RawText();
 const LOADED_VALUE = new RawText();
 
+/** The collection whose portions are being read, and its documents by their numbers on disk. */
 type Loading = {
   readonly collection: Collection;
   readonly loaded: LoadedCollection;

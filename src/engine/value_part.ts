@@ -60,7 +60,7 @@ export class ValuePart {
   readonly #words: Int32Array<ArrayBuffer>;
   readonly #bytes: Buffer;
   /** A place + 1 each, 0 where there is none: open addressing with linear probing, at most half full. */
-  #slots: Int32Array;
+  readonly #slots: Int32Array;
   #end = 0;
   #goneWords = 0;
 

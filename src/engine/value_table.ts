@@ -19,6 +19,9 @@ const SPLIT_COUNT_MIN = 64;
 /** So many of a hash's highest bits choose a part; beyond that parts just grow. */
 const DEPTH_MAX = 20;
 
+/** What a table without keys is looked up in; most collections have none. */
+const NO_ENTRIES = ValuePart.forWords(0, 0);
+
 /** Behind all beginnings of hashes, by which keys are listed. */
 export const END_OF_KEYS = 1 << DEPTH_MAX;
 
@@ -39,27 +42,28 @@ export class ValueTable {
   get(key: RawText): string | undefined {
     const hash = hashOf(key);
     const part = this.#partOf(hash);
-    const at = part === undefined ? NONE : part.find(hash, key);
-    return at === NONE ? undefined : (part as ValuePart).valueText(at);
+    const at = part.find(hash, key);
+    return at === NONE ? undefined : part.valueText(at);
   }
 
   has(key: RawText): boolean {
     const hash = hashOf(key);
-    return (this.#partOf(hash)?.find(hash, key) ?? NONE) !== NONE;
+    return this.#partOf(hash).find(hash, key) !== NONE;
   }
 
   /** `KEY:VALUE`, both as JSON strings, or undefined. */
   entryText(key: RawText): string | undefined {
     const hash = hashOf(key);
     const part = this.#partOf(hash);
-    const at = part === undefined ? NONE : part.find(hash, key);
-    return at === NONE ? undefined : (part as ValuePart).entryText(at);
+    const at = part.find(hash, key);
+    return at === NONE ? undefined : part.entryText(at);
   }
 
   /** Sets a value. Returns whether it is the first time since `takeChange`. */
   set(key: RawText, value: RawText): boolean {
     const hash = hashOf(key);
-    let part = this.#partOf(hash) ?? this.#addFirst();
+    if (this.size === 0) this.#addFirst();
+    let part = this.#partOf(hash);
     let at = part.find(hash, key);
     if (at !== NONE && part.overwrite(at, value)) return part.markChanged(at);
     const words = wordsFor(key.length, value.length);
@@ -79,7 +83,7 @@ export class ValueTable {
   load(key: RawText, value: RawText): void {
     this.set(key, value);
     const hash = hashOf(key);
-    const part = this.#partOf(hash) as ValuePart;
+    const part = this.#partOf(hash);
     part.clearChanged(part.find(hash, key));
   }
 
@@ -87,17 +91,17 @@ export class ValueTable {
   takeChange(key: RawText): string | undefined {
     const hash = hashOf(key);
     const part = this.#partOf(hash);
-    const at = part === undefined ? NONE : part.find(hash, key);
+    const at = part.find(hash, key);
     if (at === NONE) return undefined;
-    (part as ValuePart).clearChanged(at);
-    return (part as ValuePart).valueText(at);
+    part.clearChanged(at);
+    return part.valueText(at);
   }
 
   delete(key: RawText): boolean {
     const hash = hashOf(key);
     const part = this.#partOf(hash);
-    const at = part === undefined ? NONE : part.find(hash, key);
-    if (part === undefined || at === NONE) return false;
+    const at = part.find(hash, key);
+    if (at === NONE) return false;
     part.remove(at);
     this.size--;
     if (this.size === 0) this.clear();
@@ -132,15 +136,14 @@ export class ValueTable {
     return (from & -span) + span;
   }
 
-  #partOf(hash: number): ValuePart | undefined {
-    return this.#parts[indexOf(hash, this.#depth)];
+  #partOf(hash: number): ValuePart {
+    return this.#parts[indexOf(hash, this.#depth)] ?? NO_ENTRIES;
   }
 
-  #addFirst(): ValuePart {
+  #addFirst(): void {
     const part = ValuePart.forWords(0, 0);
     this.#parts = [part];
     this.bytes = part.byteLength;
-    return part;
   }
 
   /** Returns the part for a hash, with room for an entry of so many words. */
@@ -153,7 +156,7 @@ export class ValueTable {
         return larger;
       }
       this.#split(part, hash);
-      part = this.#partOf(hash) as ValuePart;
+      part = this.#partOf(hash);
       if (part.hasRoomFor(words)) return part;
     }
   }

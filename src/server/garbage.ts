@@ -6,7 +6,7 @@
  * costs a page fault every 4 KB, which is more than all the rest of a long reply; what was freed just now is in a cache.
  *
  * To collect what is young takes some tenths of a millisecond, however much is alive. It is longer where large tables
- * of small objects keep changing, as those of millions of key-values; there it is done less often.
+ * of objects keep changing; there it is done less often.
  */
 import { edenGC } from "bun:jsc";
 import { GARBAGE_BYTES_MIN } from "../protocol/limits.ts";
