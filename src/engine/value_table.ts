@@ -13,9 +13,10 @@ import { NONE, ValuePart, wordsFor } from "./value_part.ts";
 
 /** Clients choose keys: with a hash that they cannot foresee, they cannot choose ones that collide. */
 const HASH_KEY = randomKey();
-/** A part of more entries that needs a larger buffer than this becomes two. */
+/** A part that needs a larger buffer than this becomes two. */
 const PART_BYTES_MAX = 256 * 1024;
-const SPLIT_COUNT_MIN = 64;
+/** Unless it has fewer entries: these are long, and a part of many long ones would take long to move. */
+const SPLIT_COUNT_MIN = 4;
 /** So many of a hash's highest bits choose a part; beyond that parts just grow. */
 const DEPTH_MAX = 20;
 
