@@ -254,7 +254,7 @@ class Taken {
 }
 
 const bodyBytesMax = (chunk: Chunk): number =>
-  chunk.packed?.length ?? plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
+  chunk.isPacked ? chunk.packed.length : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
 
 function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortion["chunks"] {
   const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);
@@ -262,9 +262,8 @@ function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortio
   let at = 0;
   chunks.forEach((chunk, index) => {
     const start = at;
-    const { packed } = chunk;
-    if (packed === undefined) at = writePlain(chunk.page as NonNullable<Chunk["page"]>, bodies, at);
-    else at += packed.slab.bytes.copy(bodies, at, packed.start, packed.start + packed.length);
+    if (chunk.isPacked) at += chunk.packed.copy(bodies, at);
+    else at = writePlain(chunk.page as NonNullable<Chunk["page"]>, bodies, at);
     const row = index * CHUNK_COLUMNS;
     columns[row + CHUNK_ID] = chunk.id;
     columns[row + CHUNK_DOCUMENT] = chunk.owner.id;
@@ -274,7 +273,7 @@ function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortio
     columns[row + CHUNK_LAST_HIGH] = chunk.lastHigh;
     columns[row + CHUNK_LAST_LOW] = chunk.lastLow;
     columns[row + CHUNK_BODY_BYTES] = at - start;
-    columns[row + CHUNK_IS_PACKED] = packed === undefined ? 0 : 1;
+    columns[row + CHUNK_IS_PACKED] = chunk.isPacked ? 1 : 0;
     columns[row + CHUNK_IS_NEWEST] = chunk.wasNewest ? 1 : 0;
   });
   return { columns, bodies: bodies.subarray(0, at) };

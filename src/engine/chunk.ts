@@ -10,10 +10,7 @@
  */
 import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Page } from "./page.ts";
-import type { Slab } from "./slab.ts";
-
-/** Where the packed bytes are. */
-export type PackedBlock = { readonly slab: Slab; readonly start: number; readonly length: number };
+import type { Slab, SlabAllocator } from "./slab.ts";
 
 /** A document as its chunks see it. */
 export interface ChunkOwner {
@@ -29,6 +26,22 @@ export interface ChunkOwner {
 
 const TWO_32 = 0x1_0000_0000;
 
+/** What is true of a chunk is a bit each: as properties of their own they would take as much as all the rest of it. */
+const DIRTY = 1 << 0;
+const ON_DISK = 1 << 1;
+const WAS_NEWEST = 1 << 2;
+const GONE = 1 << 3;
+const COPY = 1 << 4;
+const QUEUED = 1 << 5;
+const WATCHED = 1 << 6;
+const LISTED = 1 << 7;
+/** Above these bits stands how often its rest was doubled. */
+const REST_SHIFT = 8;
+
+/** Before the packed bytes stands how many there are. */
+const LENGTH_BYTES = 4;
+
+/** There can be millions, so it has twelve properties and no more: with a thirteenth it takes half as much again. */
 export class Chunk {
   readonly owner: ChunkOwner;
   /** Its number on disk, unique in the collection; 0 for one that was never saved. */
@@ -39,35 +52,124 @@ export class Chunk {
   lastHigh = 0;
   lastLow = 0;
   page: Page | undefined = undefined;
-  packed: PackedBlock | undefined = undefined;
-  /** Changed since it was last handed to a checkpoint. */
-  isDirty = false;
-  /** The last checkpoint that was committed holds it as it is now. */
-  isOnDisk = false;
-  /** Was its document's newest when it was last handed to a checkpoint. */
-  wasNewest = false;
-  /** No longer part of its document: whoever still holds it lets it go. */
-  isGone = false;
-  /** Its page is only a copy of what is packed, or on disk. */
-  isCopy = false;
-  /** Waits, full, in the store's queue to be packed. */
-  isQueued = false;
-  /** Waits, as its document's newest, in the store's other queue to be packed. */
-  isWatched = false;
-  /** Waits in the store's queue of packed chunks that may be let go. */
-  isListed = false;
   /** When it was last read or changed, in the store's seconds. */
   touchedAt = 0;
-  /** For how long it has to rest before it is packed, in seconds. */
-  restSeconds: number;
+  #flags = 0;
+  #packedSlab: Slab | undefined = undefined;
+  #packedStart = 0;
 
-  constructor(owner: ChunkOwner, restSeconds: number) {
+  constructor(owner: ChunkOwner) {
     this.owner = owner;
-    this.restSeconds = restSeconds;
+  }
+
+  /** Changed since it was last handed to a checkpoint. */
+  get isDirty(): boolean {
+    return (this.#flags & DIRTY) !== 0;
+  }
+
+  set isDirty(value: boolean) {
+    this.#flags = value ? this.#flags | DIRTY : this.#flags & ~DIRTY;
+  }
+
+  /** The last checkpoint that was committed holds it as it is now. */
+  get isOnDisk(): boolean {
+    return (this.#flags & ON_DISK) !== 0;
+  }
+
+  set isOnDisk(value: boolean) {
+    this.#flags = value ? this.#flags | ON_DISK : this.#flags & ~ON_DISK;
+  }
+
+  /** Was its document's newest when it was last handed to a checkpoint. */
+  get wasNewest(): boolean {
+    return (this.#flags & WAS_NEWEST) !== 0;
+  }
+
+  set wasNewest(value: boolean) {
+    this.#flags = value ? this.#flags | WAS_NEWEST : this.#flags & ~WAS_NEWEST;
+  }
+
+  /** No longer part of its document: whoever still holds it lets it go. */
+  get isGone(): boolean {
+    return (this.#flags & GONE) !== 0;
+  }
+
+  set isGone(value: boolean) {
+    this.#flags = value ? this.#flags | GONE : this.#flags & ~GONE;
+  }
+
+  /** Its page is only a copy of what is packed, or on disk. */
+  get isCopy(): boolean {
+    return (this.#flags & COPY) !== 0;
+  }
+
+  set isCopy(value: boolean) {
+    this.#flags = value ? this.#flags | COPY : this.#flags & ~COPY;
+  }
+
+  /** Waits, full, in the store's queue to be packed. */
+  get isQueued(): boolean {
+    return (this.#flags & QUEUED) !== 0;
+  }
+
+  set isQueued(value: boolean) {
+    this.#flags = value ? this.#flags | QUEUED : this.#flags & ~QUEUED;
+  }
+
+  /** Waits, as its document's newest, in the store's other queue to be packed. */
+  get isWatched(): boolean {
+    return (this.#flags & WATCHED) !== 0;
+  }
+
+  set isWatched(value: boolean) {
+    this.#flags = value ? this.#flags | WATCHED : this.#flags & ~WATCHED;
+  }
+
+  /** Waits in the store's queue of packed chunks that may be let go. */
+  get isListed(): boolean {
+    return (this.#flags & LISTED) !== 0;
+  }
+
+  set isListed(value: boolean) {
+    this.#flags = value ? this.#flags | LISTED : this.#flags & ~LISTED;
+  }
+
+  /** How often the time was doubled for which it has to rest before it is packed. */
+  get restDoublings(): number {
+    return this.#flags >>> REST_SHIFT;
+  }
+
+  set restDoublings(count: number) {
+    this.#flags = (this.#flags & ((1 << REST_SHIFT) - 1)) | (count << REST_SHIFT);
+  }
+
+  get isPacked(): boolean {
+    return this.#packedSlab !== undefined;
+  }
+
+  /** The packed form, where it stands: it is there until the chunk is opened or let go. */
+  get packed(): Buffer {
+    const { bytes, words } = this.#packedSlab as Slab;
+    const start = this.#packedStart + LENGTH_BYTES;
+    return bytes.subarray(start, start + (words[this.#packedStart >> 2] as number));
+  }
+
+  keepPacked(slabs: SlabAllocator, packed: Uint8Array): void {
+    const slab = slabs.slabFor(LENGTH_BYTES + packed.length);
+    const start = slab.take();
+    slab.words[start >> 2] = packed.length;
+    slab.bytes.set(packed, start + LENGTH_BYTES);
+    this.#packedSlab = slab;
+    this.#packedStart = start;
+  }
+
+  dropPacked(slabs: SlabAllocator): void {
+    slabs.giveBack(this.#packedSlab as Slab, this.#packedStart);
+    this.#packedSlab = undefined;
   }
 
   get isCold(): boolean {
-    return this.packed === undefined && (this.page === undefined || this.isCopy);
+    return !this.isPacked && (this.page === undefined || this.isCopy);
   }
 
   /** Takes count and bounds over from the page, after a change of it. */

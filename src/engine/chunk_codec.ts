@@ -8,7 +8,6 @@
  * How many records there are stands beside it. Timestamps are not stored a second time: they are read from the text.
  * Level 1 is as small as level 3 on sensor data (5.7 against 5.6 bytes a record) and the fastest.
  */
-import type { PackedBlock } from "./chunk.ts";
 import { ENTRY_BYTES, Page } from "./page.ts";
 import type { SlabAllocator } from "./slab.ts";
 
@@ -74,15 +73,15 @@ export function unpackPage(slabs: SlabAllocator, packed: Uint8Array, count: numb
  * What a packed chunk is when it is unpacked, lengths and text, without doing so: the head of a zstd frame says it
  * (RFC 8878, 3.1.1.1).
  */
-export function unpackedBytes({ slab: { view }, start }: PackedBlock): number {
-  const descriptor = view.getUint8(start + ZSTD_MAGIC_BYTES);
+export function unpackedBytes(packed: Buffer): number {
+  const descriptor = packed.readUInt8(ZSTD_MAGIC_BYTES);
   const isSingle = (descriptor & 0x20) !== 0;
   // Chunks have neither a dictionary nor, as they are compressed in one piece, a size that is not said.
-  const at = start + ZSTD_MAGIC_BYTES + (isSingle ? 1 : 2);
+  const at = ZSTD_MAGIC_BYTES + (isSingle ? 1 : 2);
   const sizeKind = descriptor >> 6;
-  if (sizeKind === 0) return view.getUint8(at);
-  if (sizeKind === 1) return view.getUint16(at, true) + 256;
-  return view.getUint32(at, true);
+  if (sizeKind === 0) return packed.readUInt8(at);
+  if (sizeKind === 1) return packed.readUInt16LE(at) + 256;
+  return packed.readUInt32LE(at);
 }
 
 function writeVarint(target: Buffer, at: number, value: number): number {

@@ -13,11 +13,11 @@ import { Queue } from "./queue.ts";
 import { SlabAllocator } from "./slab.ts";
 
 /** A chunk's object and what refers to it, counted on a heap of a million of them. */
-const CHUNK_BYTES = 224;
+const CHUNK_BYTES = 120;
 /** A chunk is packed when nobody has touched it for so long. */
 const REST_SECONDS = 30;
-/** A chunk that was packed too early, and grew on, rests twice as long the next time, up to this. */
-const REST_SECONDS_MAX = 3600;
+/** A chunk that was packed too early, and grew on, rests twice as long the next time, up to about an hour. */
+const REST_DOUBLINGS_MAX = 7;
 /** One call of `tidy` packs at most this many chunks (about 25 µs each) and looks at so many. */
 const PACKED_A_CALL = 40;
 const LOOKED_AT_A_CALL = 4000;
@@ -92,7 +92,9 @@ export class ChunkStore {
   create(owner: ChunkOwner, previous: Chunk | undefined): Chunk {
     // A document that is written to now and then is so for good.
     this.objectBytes += CHUNK_BYTES;
-    return new Chunk(owner, previous?.restSeconds ?? this.#restSeconds);
+    const chunk = new Chunk(owner);
+    if (previous !== undefined) chunk.restDoublings = previous.restDoublings;
+    return chunk;
   }
 
   /** A chunk that a start has found on disk. */
@@ -121,8 +123,8 @@ export class ChunkStore {
     chunk.touchedAt = this.seconds;
     if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
     const page = chunk.page ?? this.#unpack(chunk);
-    if (chunk.packed === undefined) this.coldCount--;
-    else this.#freePacked(chunk);
+    if (chunk.isPacked) chunk.dropPacked(this.slabs);
+    else this.coldCount--;
     if (chunk.isCopy) this.#noLongerCopy(chunk);
     chunk.page = page;
     return page;
@@ -132,7 +134,7 @@ export class ChunkStore {
   openNewest(chunk: Chunk): Page {
     chunk.touchedAt = this.seconds;
     if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
-    chunk.restSeconds = Math.min(2 * chunk.restSeconds, REST_SECONDS_MAX);
+    chunk.restDoublings = Math.min(chunk.restDoublings + 1, REST_DOUBLINGS_MAX);
     this.watch(chunk);
     return this.open(chunk);
   }
@@ -181,7 +183,7 @@ export class ChunkStore {
     chunk.isGone = true;
     chunk.page?.free(this.slabs);
     chunk.page = undefined;
-    if (chunk.packed !== undefined) this.#freePacked(chunk);
+    if (chunk.isPacked) chunk.dropPacked(this.slabs);
   }
 
   /**
@@ -217,7 +219,7 @@ export class ChunkStore {
     for (; looked < most && packed < PACKED_A_CALL && young < youngMax; looked++) {
       const chunk = queue.shift() as Chunk;
       if (!this.#leave(queue, chunk)) continue;
-      if (this.seconds - chunk.touchedAt < chunk.restSeconds) {
+      if (this.seconds - chunk.touchedAt < this.#restSeconds << chunk.restDoublings) {
         young++;
         this.#enter(queue, chunk);
       } else {
@@ -266,7 +268,7 @@ export class ChunkStore {
     for (let looked = 0; looked < most; looked++) {
       const chunk = this.#packed.shift() as Chunk;
       chunk.isListed = false;
-      if (chunk.isGone || chunk.packed === undefined) continue;
+      if (chunk.isGone || !chunk.isPacked) continue;
       if (chunk.isOnDisk && (isUrgent || this.seconds - chunk.touchedAt > LATELY_SECONDS)) {
         this.#cool(chunk);
         gone++;
@@ -276,7 +278,7 @@ export class ChunkStore {
   }
 
   #cool(chunk: Chunk): void {
-    this.#freePacked(chunk);
+    chunk.dropPacked(this.slabs);
     this.coldCount++;
   }
 
@@ -294,25 +296,13 @@ export class ChunkStore {
   }
 
   #adoptPacked(chunk: Chunk, bytes: Uint8Array): void {
-    const slab = this.slabs.slabFor(bytes.length);
-    const start = slab.take();
-    slab.bytes.set(bytes, start);
-    chunk.packed = { slab, start, length: bytes.length };
+    chunk.keepPacked(this.slabs, bytes);
     this.#list(chunk);
   }
 
   #unpack(chunk: Chunk): Page {
-    if (chunk.packed === undefined) {
-      return unpackPage(this.slabs, chunk.owner.readChunk(chunk.id), chunk.count);
-    }
-    const { slab, start, length } = chunk.packed;
-    return unpackPage(this.slabs, slab.bytes.subarray(start, start + length), chunk.count);
-  }
-
-  #freePacked(chunk: Chunk): void {
-    const { slab, start } = chunk.packed as NonNullable<Chunk["packed"]>;
-    this.slabs.giveBack(slab, start);
-    chunk.packed = undefined;
+    const packed = chunk.isPacked ? chunk.packed : chunk.owner.readChunk(chunk.id);
+    return unpackPage(this.slabs, packed, chunk.count);
   }
 
   #dropOldCopies(bytesMax: number): void {

@@ -35,7 +35,7 @@ export class Changes {
 }
 
 /** A document's objects and its place in tables, counted on a heap of a million of them. */
-const DOCUMENT_BYTES = 448;
+const DOCUMENT_BYTES = 320;
 
 type CollectionStorage = Pick<Storage, "readChunk">;
 

@@ -152,10 +152,11 @@ export class Series implements ChunkOwner {
   /** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
   #changedBytes(chunk: Chunk, recordBytes: number): number {
     const { chunkTextBytesMax } = this.#host.chunks;
-    const { page, packed, count } = chunk;
+    const { page, count } = chunk;
     if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
-    const text =
-      packed === undefined ? Math.min(chunkTextBytesMax, count * recordBytes) : unpackedBytes(packed);
+    const text = chunk.isPacked
+      ? unpackedBytes(chunk.packed)
+      : Math.min(chunkTextBytesMax, count * recordBytes);
     return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
   }
 

@@ -34,7 +34,7 @@ test("the record after a time is the same, wherever it is looked for first", () 
         const expected = times.filter((each) => each <= asked).length;
         expect(page.firstAfter(high, low)).toBe(expected);
         expect(page.firstAfterNear(seed % times.length, high, low)).toBe(expected);
-        const chunk = new Chunk(owner, 0);
+        const chunk = new Chunk(owner);
         chunk.measure(page);
         if (expected === 0 || expected === times.length) return;
         expect(page.firstAfterNear(chunk.indexNear(high, low), high, low)).toBe(expected);
