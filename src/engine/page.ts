@@ -17,6 +17,9 @@ import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 export const ENTRY_BYTES = 12;
 export const ENTRY_WORDS = ENTRY_BYTES / 4;
 
+/** A smaller page grows by half: there are many of those where most documents are short. A larger one doubles. */
+const SMALL_PAGE_BYTES = 4096;
+
 export class Page {
   count = 0;
   /** Where the text begins and ends, counted from the page's start. */
@@ -211,6 +214,12 @@ export class Page {
     slabs.giveBack(this.slab, this.start);
   }
 
+  /** How large the page is to be when it has to grow. */
+  get #nextBytes(): number {
+    const { blockBytes } = this;
+    return blockBytes < SMALL_PAGE_BYTES ? blockBytes + (blockBytes >> 1) : 2 * blockBytes;
+  }
+
   #entry(index: number): number {
     return ((this.start + this.slab.blockBytes) >> 2) - (index + 1) * ENTRY_WORDS;
   }
@@ -242,7 +251,7 @@ export class Page {
     if (this.textEnd + textBytes + entries <= this.blockBytes) return;
     const needed = this.textLength + textBytes + entries;
     if (needed <= this.blockBytes) this.#slide(0);
-    else this.#move(slabs, Math.max(needed, 2 * this.blockBytes), 0);
+    else this.#move(slabs, Math.max(needed, this.#nextBytes), 0);
   }
 
   /**
@@ -253,7 +262,7 @@ export class Page {
     const entries = (this.count + 1) * ENTRY_BYTES;
     if (this.textStart >= textBytes && this.textEnd + entries <= this.blockBytes) return;
     const needed = this.textLength + textBytes + entries;
-    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, 2 * this.blockBytes);
+    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, this.#nextBytes);
     const free = bytes - needed;
     const textStart = textBytes + (index === 0 ? free - (free >> 3) : free >> 1);
     if (bytes === this.blockBytes) this.#slide(textStart);
