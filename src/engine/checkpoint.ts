@@ -66,7 +66,7 @@ export async function saveCollections(
   await failures.note(() => dropFiles(collections, options));
   for (const collection of [...collections.sorted()]) {
     if (failures.inARow >= FAILURES_MAX) break;
-    if (collection.isGone || collection.changes?.isEmpty) continue;
+    if (collection.isGone || !collection.hasChanges) continue;
     await failures.note(async () => {
       saved.chunks += await saveCollection(collection, collections, options);
       saved.collections++;
@@ -187,12 +187,8 @@ class Taken {
     this.#newDocuments = changes.newDocuments.filter((series) => !series.isGone);
     this.#keys = [...new Set(changes.keys)];
     const chunks = this.#takeChunks(Number.POSITIVE_INFINITY);
-    changes.chunks = [];
+    this.#collection.forgetChanges();
     this.#next = 0;
-    changes.removedDocuments = [];
-    changes.removedChunks = [];
-    changes.newDocuments = [];
-    changes.keys = [];
     for (const series of this.#newDocuments) series.isSaved = true;
     this.counts = countCollection(this.#collection);
     return {

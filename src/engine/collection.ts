@@ -36,6 +36,8 @@ export class Changes {
 
 /** A document's objects and its place in tables, counted on a heap of a million of them. */
 const DOCUMENT_BYTES = 320;
+/** The same of a collection. */
+const COLLECTION_BYTES = 1024;
 
 type CollectionStorage = Pick<Storage, "readChunk">;
 
@@ -67,8 +69,6 @@ export class Collection implements SeriesHost {
   readonly documents = new NameTable<Series>();
   readonly values: KeyValues;
   readonly latestText: LatestText;
-  /** Kept only where there is a storage to save to. */
-  readonly changes: Changes | undefined;
   recordCount = 0;
   chunkCount = 0;
   /** Whether it has a file on disk. */
@@ -86,6 +86,8 @@ export class Collection implements SeriesHost {
   readonly #matches = new Map<string, Matches>();
 
   readonly #storage: CollectionStorage | undefined;
+  /** Most collections of many have none. */
+  #changes: Changes | undefined;
 
   constructor({ name, chunks, longWork, latestTexts, totals, storage }: CollectionOptions) {
     this.name = name;
@@ -95,7 +97,22 @@ export class Collection implements SeriesHost {
     this.latestText = new LatestText(latestTexts, this.documents);
     this.#totals = totals;
     this.#storage = storage;
-    this.changes = storage === undefined ? undefined : new Changes();
+    chunks.objectBytes += COLLECTION_BYTES;
+  }
+
+  get hasChanges(): boolean {
+    return this.#changes?.isEmpty === false;
+  }
+
+  /** Kept only where there is a storage to save to. */
+  get changes(): Changes | undefined {
+    if (this.#storage !== undefined) this.#changes ??= new Changes();
+    return this.#changes;
+  }
+
+  /** Begins a new account; whoever saves has the old one. */
+  forgetChanges(): void {
+    this.#changes = undefined;
   }
 
   get isEmpty(): boolean {
@@ -179,6 +196,7 @@ export class Collection implements SeriesHost {
     this.latestText.forget();
     this.#totals.documents -= this.documents.size;
     this.values.end();
+    this.chunks.objectBytes -= COLLECTION_BYTES;
     this.name.free(this.chunks.slabs);
     void this.#longWork.begin(this.#freeDocuments());
   }
@@ -192,10 +210,12 @@ export class Collection implements SeriesHost {
   }
 
   chunkChanged(chunk: Chunk): void {
-    if (chunk.isDirty || this.changes === undefined) return;
+    if (chunk.isDirty) return;
+    const { changes } = this;
+    if (changes === undefined) return;
     chunk.isDirty = true;
     chunk.isOnDisk = false;
-    this.changes.chunks.push(chunk);
+    changes.chunks.push(chunk);
   }
 
   chunkRemoved(chunk: Chunk): void {

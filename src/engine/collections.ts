@@ -104,8 +104,9 @@ export class Collections {
   #applyDocumentDeletion({ doc, col }: Request<"ddoc">, isNewFor: IsNewFor): void {
     const one = this.#table.get(col);
     const collections = col === "" ? [...this.#table.sorted()] : one === undefined ? [] : [one];
+    const name = RawText.of(doc);
     for (const collection of collections) {
-      const series = collection.documents.get(doc);
+      const series = collection.documents.get(name);
       if (series === undefined || !isNewFor(collection)) continue;
       collection.removeDocument(series);
       this.#dropIfEmpty(collection);

@@ -27,6 +27,8 @@ const KEY_OBJECT_BYTES = 40;
 
 /** Where a key of a list is put to look it up. */
 const LISTED = new RawText();
+/** Before somebody asks for the list, none are noted. */
+const NO_KEYS = Object.freeze([]) as unknown as string[];
 
 export class KeyValues {
   readonly #table = new ValueTable();
@@ -34,7 +36,7 @@ export class KeyValues {
   readonly #memory: { objectBytes: number };
   /** In order, with some that are gone, once somebody has asked for them; and what has come since, in no order. */
   #sortedKeys: readonly string[] | undefined;
-  #newKeys: string[] = [];
+  #newKeys: string[] = NO_KEYS;
   #goneCount = 0;
   /** Whether the list is put together, and its end where that takes long. */
   #isGathering = false;
@@ -135,9 +137,9 @@ export class KeyValues {
     const sorted = this.#sortedKeys;
     if (sorted !== undefined && this.#newKeys.length === 0 && this.#goneCount === 0) return sorted;
     const all = sorted ?? this.#table.keys().sort();
-    const kept = this.#goneCount > 0 ? all.filter(this.#isThere) : all;
+    const kept = this.#goneCount > 0 ? all.filter((key) => this.#isThere(key)) : all;
     const added = this.#newKeys;
-    const there = this.#goneCount > 0 ? [...new Set(added.filter(this.#isThere))] : added;
+    const there = this.#goneCount > 0 ? [...new Set(added.filter((key) => this.#isThere(key)))] : added;
     // Without a function, sort() compares UTF-16 code units.
     const keys = mergeSorted(kept, there.sort());
     this.#newKeys = [];
@@ -187,7 +189,9 @@ export class KeyValues {
     return this.#sortedKeys !== undefined || this.#isGathering;
   }
 
-  readonly #isThere = (key: string): boolean => this.#table.has(LISTED.take(key));
+  #isThere(key: string): boolean {
+    return this.#table.has(LISTED.take(key));
+  }
 
   #changed(): void {
     this.#version++;

@@ -18,6 +18,9 @@ import type { LatestQuestion, Series } from "./series.ts";
 const BLOCK_SHIFT = Math.log2(BLOCK_DOCUMENTS);
 /** A text that nobody has asked for in so long is given up. */
 const KEPT_SECONDS = 60;
+/** Most collections of many are not polled, and all have these. */
+const NO_DOCUMENTS: readonly Series[] = Object.freeze([]);
+const NO_BLOCKS = Object.freeze([]) as unknown as LatestBlock[];
 
 /** What a database keeps of such texts: about `bytesMax`, and nothing while memory is short. */
 export class LatestTexts {
@@ -66,9 +69,9 @@ export class LatestText {
   readonly #texts: LatestTexts;
   readonly #table: NameTable<Series>;
   /** What the places are places in. */
-  #documents: readonly Series[] = [];
+  #documents: readonly Series[] = NO_DOCUMENTS;
   #version = -1;
-  #blocks: LatestBlock[] = [];
+  #blocks: LatestBlock[] = NO_BLOCKS;
 
   constructor(texts: LatestTexts, table: NameTable<Series>) {
     this.#texts = texts;
@@ -86,6 +89,7 @@ export class LatestText {
     this.forget();
     if (!this.#texts.hasRoom) return;
     this.#documents = this.#table.sorted();
+    this.#blocks = [];
     this.#version = this.#table.version;
   }
 
@@ -127,8 +131,8 @@ export class LatestText {
 
   /** Gives up all that is kept. */
   forget(): void {
-    this.#blocks = [];
-    this.#documents = [];
+    this.#blocks = NO_BLOCKS;
+    this.#documents = NO_DOCUMENTS;
     this.#version = -1;
     this.#count(-this.bytes);
   }

@@ -64,6 +64,8 @@ const GIVEN = new RawText();
 type Named = { readonly name: Name };
 
 const SLOTS_AT_FIRST = 8;
+/** Shared, since there can be a table a document. */
+const NO_VALUES: readonly never[] = Object.freeze([]);
 
 /**
  * So many slots are looked at for a name that is added only where somebody has chosen names that collide: of hashes at
@@ -88,7 +90,7 @@ export class NameTable<Value extends Named> {
 
   #slots: (Value | undefined)[] = new Array(SLOTS_AT_FIRST).fill(undefined);
   #isKeyed = false;
-  #sorted: Value[] = [];
+  #sorted: readonly Value[] = NO_VALUES;
   /** Added since `#sorted` was made, in no order. */
   #unsorted: Value[] = [];
   /** How many of `#sorted` and `#unsorted` are no longer in the table. */

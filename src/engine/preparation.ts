@@ -19,8 +19,8 @@ import type { Command } from "./journal_entry.ts";
 import { ENTRY_BYTES } from "./page.ts";
 import { NEW_PAGE_FACTOR, type Series } from "./series.ts";
 
-/** What a new document takes beside its record. */
-const DOCUMENT_BYTES = 1024;
+/** What a new document takes beside its record, with a collection that may be as new. */
+const DOCUMENT_BYTES = 2048;
 /** What a record may take beside its text: a page that it makes grow, or a chunk that it opens. */
 const RECORD_BYTES_MAX = 48 * 1024;
 

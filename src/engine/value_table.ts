@@ -22,6 +22,7 @@ const DEPTH_MAX = 20;
 
 /** What a table without keys is looked up in; most collections have none. */
 const NO_ENTRIES = ValuePart.forWords(0, 0);
+const NO_PARTS = Object.freeze([]) as unknown as ValuePart[];
 
 /** Behind all beginnings of hashes, by which keys are listed. */
 export const END_OF_KEYS = 1 << DEPTH_MAX;
@@ -36,7 +37,7 @@ export class ValueTable {
   bytes = 0;
 
   /** By the highest bits of the hash; a part that is told by fewer bits than others stands here more than once. */
-  #parts: ValuePart[] = [];
+  #parts: ValuePart[] = NO_PARTS;
   #depth = 0;
 
   /** The value as a JSON string with its quotes, or undefined when there is none. */
@@ -112,7 +113,7 @@ export class ValueTable {
 
   clear(): void {
     for (const part of new Set(this.#parts)) part.free();
-    this.#parts = [];
+    this.#parts = NO_PARTS;
     this.#depth = 0;
     this.bytes = 0;
   }

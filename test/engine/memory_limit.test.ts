@@ -90,6 +90,19 @@ test("key-values count, and removing them makes room", () => {
   database.setValue({ col: "c", key: "k", value });
 });
 
+test("collections count, whatever little is in them, and deleting them makes room", () => {
+  const database = new MemoryDatabase({ memoryBytesMax: 4 * MIB, longWork: AT_ONCE });
+  let count = 0;
+  expect(() => {
+    for (;;) database.setValue({ col: `c${count++}`, key: "k", value: "" });
+  }).toThrow("Memory is full");
+  // Each has a table of documents and one of key-values.
+  expect(count).toBeLessThan((4 * MIB) / 1500);
+  for (let at = 0; at < count; at++) database.deleteCollection({ col: `c${at}` });
+  expect(database.memory().usedBytes).toBe(0);
+  database.setValue({ col: "c", key: "k", value: "" });
+});
+
 test("with a disk behind it, ten times the limit is taken, kept and answered", async () => {
   using folder = new TemporaryFolder();
   const limit = 8 * MIB;
