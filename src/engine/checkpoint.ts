@@ -23,24 +23,37 @@ import {
   CHUNK_LAST_HIGH,
   CHUNK_LAST_LOW,
   type CheckpointPortion,
+  type ChunkRows,
   type CollectionCounts,
+  type DocumentRows,
   type Storage,
-  type ValueRow,
 } from "../storage/storage.ts";
+import { TextWriter } from "../storage/text_list.ts";
 import type { Chunk } from "./chunk.ts";
 import { plainBytesMax, writePlain } from "./chunk_codec.ts";
 import type { Collection } from "./collection.ts";
 import type { Collections } from "./collections.ts";
-import { RawText } from "./raw_text.ts";
+import type { TakenValues } from "./key_values.ts";
+import type { Queue } from "./queue.ts";
 import type { Series } from "./series.ts";
 
-/** The last portion is taken when no more chunks are left than this, or when they come as fast as they are taken. */
-const LAST_PORTION_CHUNKS = 64;
+/** How much is taken in one turn of the event loop; tests make it little. */
+export type PortionSize = {
+  readonly bytes: number;
+  /** The last portion is taken when no more changes are left than this, or when they come as fast as they are taken. */
+  readonly lastCount: number;
+};
+export const PORTION_SIZE: PortionSize = { bytes: CHECKPOINT_PORTION_BYTES, lastCount: 64 };
 const PASSES_MAX = 3;
+/** What a row costs whoever saves it, beside its text: so a portion has no more of them than it should. */
+const CHUNK_ROW_BYTES = 256;
+const DOCUMENT_ROW_BYTES = 64;
+const NUMBER_BYTES = 64;
 
 export type CheckpointCounts = { collections: number; chunks: number };
 export type SaveOptions = {
   readonly storage: Storage;
+  readonly portionSize: PortionSize;
   /** The newest closed group of the journal, asked for in the turn of a collection's last portion. */
   readonly journalPosition: () => number;
   /** Resolves when the journal has all that memory holds in that turn on the disk. */
@@ -49,8 +62,6 @@ export type SaveOptions = {
 
 /** When so many collections in a row cannot be saved, it is the disk, and the others are not tried. */
 const FAILURES_MAX = 10;
-/** Where a key that is saved is put to look it up. */
-const SAVED = new RawText();
 
 /**
  * Saves all that has changed, and removes what was deleted: what can be, when something cannot.
@@ -66,7 +77,7 @@ export async function saveCollections(
   await failures.note(() => dropFiles(collections, options));
   for (const collection of [...collections.sorted()]) {
     if (failures.inARow >= FAILURES_MAX) break;
-    if (collection.isGone || !collection.hasChanges) continue;
+    if (collection.isGone || collection.changeCount === 0) continue;
     await failures.note(async () => {
       saved.chunks += await saveCollection(collection, collections, options);
       saved.collections++;
@@ -111,7 +122,7 @@ async function dropFiles({ dropped }: Collections, { storage, journalSynced }: S
 async function saveCollection(
   collection: Collection,
   { dropped }: Collections,
-  { storage, journalPosition, journalSynced }: SaveOptions,
+  { storage, portionSize, journalPosition, journalSynced }: SaveOptions,
 ): Promise<number> {
   const taken = new Taken(collection);
   const isNew = !collection.isSaved;
@@ -124,18 +135,20 @@ async function saveCollection(
       if (!collection.isGone) dropped.delete(collection.name.text);
     }
     await storage.beginCheckpoint(collection.name.text, { isNew });
-    let chunksLeft = taken.waitingChunks * PASSES_MAX;
-    while (taken.waitingChunks > LAST_PORTION_CHUNKS && chunksLeft > 0 && !collection.isGone) {
-      const before = taken.chunks.length;
-      await storage.savePortion(taken.takeChunks());
-      chunksLeft -= taken.chunks.length - before;
+    let left = collection.changeCount * PASSES_MAX;
+    while (collection.changeCount > portionSize.lastCount && left > 0 && !collection.isGone) {
+      const waiting = collection.changeCount;
+      const portion = taken.take(portionSize.bytes);
+      left -= waiting - collection.changeCount;
+      await storage.savePortion(portion);
     }
     if (collection.isGone) {
       await storage.rollbackCheckpoint();
       return 0;
     }
-    const last = taken.takeRest();
-    const state = { journalPosition: journalPosition(), counts: taken.counts };
+    const last = taken.take(Number.POSITIVE_INFINITY);
+    collection.forgetChanges();
+    const state = { journalPosition: journalPosition(), counts: countCollection(collection) };
     await journalSynced();
     await storage.commitCheckpoint(last, state);
     for (const chunk of taken.chunks) chunk.isOnDisk = !chunk.isDirty;
@@ -151,53 +164,30 @@ async function saveCollection(
 /** What one checkpoint has taken of a collection's changes, so that it can be given back. */
 class Taken {
   readonly chunks: Chunk[] = [];
-  counts: CollectionCounts = { documents: 0, chunks: 0, records: 0, values: 0 };
 
   readonly #collection: Collection;
-  #next = 0;
-  #removedDocuments: number[] = [];
-  #removedChunks: number[] = [];
-  #newDocuments: Series[] = [];
-  #keys: string[] = [];
+  readonly #newDocuments: Series[] = [];
+  readonly #removedDocuments: number[] = [];
+  readonly #removedChunks: number[] = [];
+  readonly #values: TakenValues[] = [];
+  /** Where a portion's texts are put together. */
+  readonly #rows = new TextWriter();
 
   constructor(collection: Collection) {
     this.#collection = collection;
   }
 
-  get waitingChunks(): number {
-    return this.#changes.chunks.length - this.#next;
-  }
-
-  /** About CHECKPOINT_PORTION_BYTES of chunks. */
-  takeChunks(): CheckpointPortion {
-    return {
-      removedDocuments: [],
-      removedChunks: [],
-      newDocuments: [],
-      chunks: this.#takeChunks(CHECKPOINT_PORTION_BYTES),
-      values: [],
-    };
-  }
-
-  takeRest(): CheckpointPortion {
+  /** About so many bytes of each kind of changes, or all of them. */
+  take(bytesMax: number): CheckpointPortion {
     const changes = this.#changes;
-    const { values } = this.#collection;
-    this.#removedDocuments = changes.removedDocuments;
-    this.#removedChunks = changes.removedChunks;
-    this.#newDocuments = changes.newDocuments.filter((series) => !series.isGone);
-    this.#keys = [...new Set(changes.keys)];
-    const chunks = this.#takeChunks(Number.POSITIVE_INFINITY);
-    this.#collection.forgetChanges();
-    this.#next = 0;
-    for (const series of this.#newDocuments) series.isSaved = true;
-    this.counts = countCollection(this.#collection);
-    return {
-      removedDocuments: this.#removedDocuments,
-      removedChunks: this.#removedChunks,
-      newDocuments: this.#newDocuments.map(({ id, name }) => ({ id, name: name.text })),
-      chunks,
-      values: this.#keys.map((key): ValueRow => ({ key, value: values.takeChange(SAVED.take(key)) ?? null })),
-    };
+    const chunks = this.#takeChunks(changes.chunks, bytesMax);
+    const newDocuments = this.#takeDocuments(changes.newDocuments, bytesMax);
+    const numbersMax = bytesMax / NUMBER_BYTES;
+    // Behind the chunks, of which some have got other numbers just now.
+    const removedChunks = takeNumbers(changes.removedChunks, this.#removedChunks, numbersMax);
+    const removedDocuments = takeNumbers(changes.removedDocuments, this.#removedDocuments, numbersMax);
+    this.#values.push(this.#collection.values.takeChanges(this.#rows, bytesMax));
+    return { removedDocuments, removedChunks, newDocuments, chunks, values: this.#rows.take() };
   }
 
   giveBack({ isNew }: { isNew: boolean }): void {
@@ -205,15 +195,10 @@ class Taken {
     if (isNew) collection.isSaved = false;
     if (collection.isGone) return;
     const changes = this.#changes;
-    // These can be millions, which is more than a call may have parameters.
-    changes.removedDocuments = changes.removedDocuments.concat(this.#removedDocuments);
-    changes.removedChunks = changes.removedChunks.concat(this.#removedChunks);
-    changes.keys = changes.keys.concat(this.#keys);
-    for (const series of this.#newDocuments) {
-      series.isSaved = false;
-      if (!series.isGone) changes.newDocuments.push(series);
-    }
-    changes.chunks = changes.chunks.slice(this.#next);
+    for (const id of this.#removedDocuments) changes.removedDocuments.push(id);
+    for (const id of this.#removedChunks) changes.removedChunks.push(id);
+    for (const series of this.#newDocuments) if (!series.isGone) changes.newDocuments.push(series);
+    for (const values of this.#values) collection.values.giveBackChanges(values);
     for (const chunk of this.chunks) {
       if (!chunk.isGone && !chunk.owner.isGone) collection.chunkChanged(chunk);
     }
@@ -223,12 +208,25 @@ class Taken {
     return this.#collection.changes as NonNullable<Collection["changes"]>;
   }
 
-  #takeChunks(bytesMax: number): CheckpointPortion["chunks"] {
-    const waiting = this.#changes.chunks;
+  #takeDocuments(waiting: Queue<Series>, bytesMax: number): DocumentRows {
+    const rows = this.#rows;
+    const ids: number[] = [];
+    while (waiting.length > 0 && rows.byteLength + ids.length * DOCUMENT_ROW_BYTES < bytesMax) {
+      const series = waiting.shift() as Series;
+      if (series.isGone) continue;
+      const { slab, start, end } = series.name;
+      ids.push(series.id);
+      rows.add(slab.bytes, start, end);
+      this.#newDocuments.push(series);
+    }
+    return { ids: Float64Array.from(ids), names: rows.take() };
+  }
+
+  #takeChunks(waiting: Queue<Chunk>, bytesMax: number): ChunkRows {
     const first = this.chunks.length;
     let bytes = 0;
-    while (this.#next < waiting.length && bytes < bytesMax) {
-      const chunk = waiting[this.#next++] as Chunk;
+    while (waiting.length > 0 && bytes + (this.chunks.length - first) * CHUNK_ROW_BYTES < bytesMax) {
+      const chunk = waiting.shift() as Chunk;
       if (chunk.isGone || chunk.owner.isGone) continue;
       chunk.isDirty = false;
       this.#giveNumber(chunk);
@@ -249,10 +247,21 @@ class Taken {
   }
 }
 
+/** Some of what waits, which is noted as taken. */
+function takeNumbers(waiting: Queue<number>, taken: number[], most: number): Float64Array {
+  const numbers = new Float64Array(Math.min(waiting.length, most));
+  for (let at = 0; at < numbers.length; at++) {
+    const number = waiting.shift() as number;
+    numbers[at] = number;
+    taken.push(number);
+  }
+  return numbers;
+}
+
 const bodyBytesMax = (chunk: Chunk): number =>
   chunk.isPacked ? chunk.packed.length : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
 
-function writeRows(chunks: readonly Chunk[], bytesMax: number): CheckpointPortion["chunks"] {
+function writeRows(chunks: readonly Chunk[], bytesMax: number): ChunkRows {
   const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);
   const bodies = Buffer.allocUnsafeSlow(bytesMax);
   let at = 0;

@@ -6,15 +6,20 @@
  * made, checkpoints go on beside it, and the journal is not cut.
  */
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import { type CheckpointCounts, saveCollections } from "./checkpoint.ts";
+import { type CheckpointCounts, type PortionSize, saveCollections } from "./checkpoint.ts";
 import type { Collections } from "./collections.ts";
 import type { Journal } from "./journal.ts";
 
-export type CheckpointsOptions = { readonly storage: Storage; readonly collections: Collections };
+export type CheckpointsOptions = {
+  readonly storage: Storage;
+  readonly collections: Collections;
+  readonly portionSize: PortionSize;
+};
 
 export class Checkpoints {
   readonly #storage: Storage;
   readonly #collections: Collections;
+  readonly #portionSize: PortionSize;
   /** Where writes are until they are saved; there is one when all is loaded, unless the storage has none. */
   journal: Journal | undefined;
   #running: Promise<CheckpointCounts> | undefined;
@@ -24,9 +29,10 @@ export class Checkpoints {
   /** The copy that is being made. */
   #copying: Promise<Snapshot> | undefined;
 
-  constructor({ storage, collections }: CheckpointsOptions) {
+  constructor({ storage, collections, portionSize }: CheckpointsOptions) {
     this.#storage = storage;
     this.#collections = collections;
+    this.#portionSize = portionSize;
   }
 
   /**
@@ -62,7 +68,8 @@ export class Checkpoints {
       await this.journal?.committed();
       await storage.syncJournal();
     };
-    return saveCollections(this.#collections, { storage, journalPosition, journalSynced });
+    const portionSize = this.#portionSize;
+    return saveCollections(this.#collections, { storage, portionSize, journalPosition, journalSynced });
   }
 
   /**

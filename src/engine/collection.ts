@@ -11,26 +11,21 @@ import type { LongWork, Task } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import { type NameTools, selectByName } from "./name_selection.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
+import { Queue } from "./queue.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 import { Series, type SeriesHost } from "./series.ts";
 
-/** What has changed since the last checkpoint. Deletions come before additions when it is applied. */
+/** What has changed since the last checkpoint, beside key-values: what is gone by its number. */
 export class Changes {
-  removedDocuments: number[] = [];
-  removedChunks: number[] = [];
-  newDocuments: Series[] = [];
-  chunks: Chunk[] = [];
-  /** Keys that were set or removed, some more than once. */
-  keys: string[] = [];
+  readonly removedDocuments = new Queue<number>();
+  readonly removedChunks = new Queue<number>();
+  readonly newDocuments = new Queue<Series>();
+  readonly chunks = new Queue<Chunk>();
 
-  get isEmpty(): boolean {
-    return (
-      this.removedDocuments.length === 0 &&
-      this.removedChunks.length === 0 &&
-      this.newDocuments.length === 0 &&
-      this.chunks.length === 0 &&
-      this.keys.length === 0
-    );
+  /** How many there are. */
+  get count(): number {
+    const { removedDocuments, removedChunks, newDocuments, chunks } = this;
+    return removedDocuments.length + removedChunks.length + newDocuments.length + chunks.length;
   }
 }
 
@@ -92,7 +87,7 @@ export class Collection implements SeriesHost {
   constructor({ name, chunks, longWork, latestTexts, totals, storage }: CollectionOptions) {
     this.name = name;
     this.chunks = chunks;
-    this.values = new KeyValues(chunks);
+    this.values = new KeyValues(chunks, { isSaved: storage !== undefined });
     this.#longWork = longWork;
     this.latestText = new LatestText(latestTexts, this.documents);
     this.#totals = totals;
@@ -100,8 +95,9 @@ export class Collection implements SeriesHost {
     chunks.objectBytes += COLLECTION_BYTES;
   }
 
-  get hasChanges(): boolean {
-    return this.#changes?.isEmpty === false;
+  /** How many changes wait to be saved. */
+  get changeCount(): number {
+    return (this.#changes?.count ?? 0) + this.values.changeCount;
   }
 
   /** Kept only where there is a storage to save to. */
@@ -110,7 +106,7 @@ export class Collection implements SeriesHost {
     return this.#changes;
   }
 
-  /** Begins a new account; whoever saves has the old one. */
+  /** All of them were taken: there may be nothing to note for long. */
   forgetChanges(): void {
     this.#changes = undefined;
   }
@@ -183,11 +179,11 @@ export class Collection implements SeriesHost {
   }
 
   setValue(key: RawText, value: RawText): void {
-    if (this.values.set(key, value)) this.changes?.keys.push(key.toString());
+    this.values.set(key, value);
   }
 
   removeValue(key: RawText): void {
-    if (this.values.delete(key)) this.changes?.keys.push(key.toString());
+    this.values.delete(key);
   }
 
   /** Ends the collection's life. Its documents are not marked as gone before their memory is freed, which may be later. */

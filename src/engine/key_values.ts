@@ -6,11 +6,16 @@
  * meanwhile may be in it or not.
  */
 import { quoteText } from "../protocol/json.ts";
+import type { TextWriter } from "../storage/text_list.ts";
 import { gatherKeys, mergeSorted } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
+import { Queue } from "./queue.ts";
 import { RawText } from "./raw_text.ts";
 import { replyTooLarge } from "./reply_text.ts";
 import { ValueTable } from "./value_table.ts";
+
+/** What a checkpoint has taken to save. */
+export type TakenValues = { readonly hashes: readonly number[]; readonly removed: readonly string[] };
 
 export type RenderTools = {
   readonly longWork: LongWork;
@@ -24,6 +29,9 @@ const KEY_UNITS = 4;
 const GONE_MAX = 1000;
 /** A string in the list of keys. */
 const KEY_OBJECT_BYTES = 40;
+/** What it takes to know that a key was set, and that it was removed. */
+const CHANGED_BYTES = 12;
+const REMOVED_BYTES = 64;
 
 /** Where a key of a list is put to look it up. */
 const LISTED = new RawText();
@@ -31,9 +39,12 @@ const LISTED = new RawText();
 const NO_KEYS = Object.freeze([]) as unknown as string[];
 
 export class KeyValues {
-  readonly #table = new ValueTable();
+  readonly #table: ValueTable;
   /** The memory that all is counted in. */
   readonly #memory: { objectBytes: number };
+  readonly #isSaved: boolean;
+  /** Keys that were removed since a checkpoint has taken such. */
+  #removed: Queue<string> | undefined;
   /** In order, with some that are gone, once somebody has asked for them; and what has come since, in no order. */
   #sortedKeys: readonly string[] | undefined;
   #newKeys: string[] = NO_KEYS;
@@ -49,21 +60,21 @@ export class KeyValues {
   #bytes = 0;
   #keysBytes = 0;
 
-  constructor(memory: { objectBytes: number }) {
+  constructor(memory: { objectBytes: number }, { isSaved }: { readonly isSaved: boolean }) {
     this.#memory = memory;
+    this.#table = new ValueTable({ isSaved });
+    this.#isSaved = isSaved;
   }
 
   get size(): number {
     return this.#table.size;
   }
 
-  /** Returns whether this is the first change since `takeChange` or `load`. */
-  set(key: RawText, value: RawText): boolean {
+  set(key: RawText, value: RawText): void {
     const { size } = this.#table;
-    const isNews = this.#table.set(key, value);
+    this.#table.set(key, value);
     if (this.#table.size > size && this.#isListed) this.#newKeys.push(key.toString());
     this.#changed();
-    return isNews;
   }
 
   /** Sets a value that is saved already, before anybody has asked for the list. */
@@ -81,13 +92,45 @@ export class KeyValues {
     return this.#table.get(key);
   }
 
-  /** The same, to be saved: the next change is news again. */
-  takeChange(key: RawText): string | undefined {
-    return this.#table.takeChange(key);
+  /** How many changes wait to be saved. */
+  get changeCount(): number {
+    return this.#table.changedCount + (this.#removed?.length ?? 0);
+  }
+
+  /** Adds changes that wait to a checkpoint's rows, until these have so many bytes. */
+  takeChanges(rows: TextWriter, bytesMax: number): TakenValues {
+    const waiting = this.#removed;
+    const removed: string[] = [];
+    while (waiting !== undefined && waiting.length > 0 && rows.byteLength < bytesMax) {
+      const text = waiting.shift() as string;
+      const key = LISTED.take(text);
+      removed.push(text);
+      // One that came back is with those that were set.
+      if (this.#table.has(key)) continue;
+      rows.add(key.bytes, key.start, key.end);
+      rows.addNone();
+    }
+    if (waiting?.length === 0) this.#removed = undefined;
+    const hashes = this.#table.takeChanged(rows, bytesMax);
+    this.#count();
+    return { removed, hashes };
+  }
+
+  /** What was taken was not saved. */
+  giveBackChanges({ hashes, removed }: TakenValues): void {
+    for (const key of removed) this.#noteRemoval(key);
+    this.#table.giveBack(hashes);
+    this.#count();
+  }
+
+  #noteRemoval(key: string): void {
+    this.#removed ??= new Queue();
+    this.#removed.push(key);
   }
 
   delete(key: RawText): boolean {
     if (!this.#table.delete(key)) return false;
+    if (this.#isSaved) this.#noteRemoval(key.toString());
     // Whoever only sets and deletes is not to fill memory with what is gone.
     if (this.#isListed) this.#goneCount++;
     if (this.#goneCount > this.size + GONE_MAX && !this.#isGathering) this.keys();
@@ -98,6 +141,7 @@ export class KeyValues {
   /** Forgets all, for good. */
   end(): void {
     this.#table.clear();
+    this.#removed = undefined;
     this.#isGone = true;
     this.#sortedKeys = [];
     this.#goneCount = 0;
@@ -200,7 +244,9 @@ export class KeyValues {
   }
 
   #count(): void {
-    const bytes = this.#table.bytes + this.#keysBytes + (this.#rendered?.length ?? 0);
+    const waitingBytes =
+      this.#table.changedCount * CHANGED_BYTES + (this.#removed?.length ?? 0) * REMOVED_BYTES;
+    const bytes = this.#table.bytes + this.#keysBytes + (this.#rendered?.length ?? 0) + waitingBytes;
     this.#memory.objectBytes += bytes - this.#bytes;
     this.#bytes = bytes;
   }

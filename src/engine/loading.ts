@@ -95,9 +95,7 @@ type Loading = {
 
 function loadPortion({ collection, loaded, documents }: Loading, portion: LoadedPortion): void {
   for (const { id, name } of portion.documents) {
-    const series = collection.loadDocument(name, id);
-    series.isSaved = true;
-    documents.set(id, series);
+    documents.set(id, collection.loadDocument(name, id));
   }
   loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
   for (const { key, value } of portion.values) {

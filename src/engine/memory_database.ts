@@ -15,7 +15,7 @@ import {
 } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
-import type { CheckpointCounts } from "./checkpoint.ts";
+import { type CheckpointCounts, PORTION_SIZE, type PortionSize } from "./checkpoint.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import type { Collection } from "./collection.ts";
@@ -60,6 +60,7 @@ export type MemoryDatabaseOptions = Partial<
   latestTextBytesMax?: number;
   chunks?: Partial<ChunkStoreOptions>;
   longWork?: Partial<LongWorkOptions>;
+  portionSize?: PortionSize;
 };
 
 export type DatabaseCounts = { collections: number; documents: number; records: number; keyValues: number };
@@ -97,6 +98,7 @@ export class MemoryDatabase implements Database {
     latestTextBytesMax = LATEST_TEXT_BYTES_MAX,
     chunks = {},
     longWork = {},
+    portionSize = PORTION_SIZE,
     ...given
   }: MemoryDatabaseOptions = {}) {
     const limits = { ...ADJUSTABLE_LIMITS, ...given };
@@ -121,7 +123,7 @@ export class MemoryDatabase implements Database {
       latestTexts: this.#latestTexts,
       storage,
     });
-    const checkpoints = storage && new Checkpoints({ storage, collections: this.#collections });
+    const checkpoints = storage && new Checkpoints({ storage, collections: this.#collections, portionSize });
     this.#checkpoints = checkpoints;
     this.#memory = new MemoryLimit({
       chunks: this.#chunks,

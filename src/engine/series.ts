@@ -50,8 +50,6 @@ export class Series implements ChunkOwner {
   /** Its number on disk, unique in the collection. */
   readonly id: number;
   recordCount = 0;
-  /** Whether its row is on disk. */
-  isSaved = false;
   /** No longer in its collection. */
   isGone = false;
   /** In which table of the journal it was named last, and as which number there. */

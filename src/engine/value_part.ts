@@ -8,6 +8,7 @@
  * the part is written anew without it: into a larger or smaller buffer, or into two.
  */
 import { COLON, QUOTE } from "../protocol/ascii.ts";
+import type { TextWriter } from "../storage/text_list.ts";
 import { neverInline } from "./never_inline.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 import { copyBytes } from "./text_copy.ts";
@@ -167,6 +168,31 @@ export class ValuePart {
 
   clearChanged(at: number): void {
     this.#words[at + SIZE] = (this.#words[at + SIZE] as number) & ~IS_CHANGED;
+  }
+
+  /** Adds key and value of all entries of a hash that have changed; their next change is news again. */
+  takeChanged(hash: number, rows: TextWriter): void {
+    const slots = this.#slots;
+    const words = this.#words;
+    const mask = slots.length - 1;
+    for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const at = (slots[slot] as number) - 1;
+      if (words[at + HASH] !== hash || ((words[at + SIZE] as number) & IS_CHANGED) === 0) continue;
+      this.clearChanged(at);
+      const keyStart = at * 4 + KEY_AT;
+      rows.add(this.#bytes, keyStart, keyStart + (words[at + KEY_BYTES] as number));
+      rows.add(this.#bytes, this.#valueStart(at) + 1, this.#entryEnd(at) - 1);
+    }
+  }
+
+  /** Marks all entries of a hash as changed. */
+  markAllChanged(hash: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const at = (slots[slot] as number) - 1;
+      if (this.#words[at + HASH] === hash) this.markChanged(at);
+    }
   }
 
   /** The value as a JSON string. */

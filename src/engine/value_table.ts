@@ -6,8 +6,10 @@
  * JavaScript's own Map stops everything for 120 ms when it grows beyond a million keys; and a part is two buffers, in
  * which a collection of garbage finds no object.
  */
+import type { TextWriter } from "../storage/text_list.ts";
 import { keyedHash, randomKey } from "./keyed_hash.ts";
 import { neverInline } from "./never_inline.ts";
+import { Queue } from "./queue.ts";
 import type { RawText } from "./raw_text.ts";
 import { NONE, ValuePart, wordsFor } from "./value_part.ts";
 
@@ -19,6 +21,8 @@ const PART_BYTES_MAX = 256 * 1024;
 const SPLIT_COUNT_MIN = 4;
 /** So many of a hash's highest bits choose a part; beyond that parts just grow. */
 const DEPTH_MAX = 20;
+/** What a row costs whoever saves it, beside its texts. */
+const ROW_BYTES = 64;
 
 /** What a table without keys is looked up in; most collections have none. */
 const NO_ENTRIES = ValuePart.forWords(0, 0);
@@ -35,10 +39,17 @@ export class ValueTable {
   size = 0;
   /** What the parts take in memory. */
   bytes = 0;
+  readonly #isSaved: boolean;
+  /** The hashes of keys that were set, once until they are taken to be saved. Most tables of many have none. */
+  #changed: Queue<number> | undefined;
 
   /** By the highest bits of the hash; a part that is told by fewer bits than others stands here more than once. */
   #parts: ValuePart[] = NO_PARTS;
   #depth = 0;
+
+  constructor({ isSaved }: { readonly isSaved: boolean }) {
+    this.#isSaved = isSaved;
+  }
 
   /** The value as a JSON string with its quotes, or undefined when there is none. */
   get(key: RawText): string | undefined {
@@ -61,9 +72,13 @@ export class ValueTable {
     return at === NONE ? undefined : part.entryText(at);
   }
 
-  /** Sets a value. Returns whether it is the first time since `takeChange`. */
-  set(key: RawText, value: RawText): boolean {
+  set(key: RawText, value: RawText): void {
     const hash = hashOf(key);
+    if (this.#put(hash, key, value) && this.#isSaved) this.#noteChange(hash);
+  }
+
+  /** Returns whether it is the first time since it was taken to be saved. */
+  #put(hash: number, key: RawText, value: RawText): boolean {
     if (this.size === 0) this.#addFirst();
     let part = this.#partOf(hash);
     let at = part.find(hash, key);
@@ -83,20 +98,46 @@ export class ValueTable {
 
   /** Sets a value that is no change. */
   load(key: RawText, value: RawText): void {
-    this.set(key, value);
     const hash = hashOf(key);
+    this.#put(hash, key, value);
     const part = this.#partOf(hash);
     part.clearChanged(part.find(hash, key));
   }
 
-  /** The value, whose next change is news again; undefined when there is none. */
-  takeChange(key: RawText): string | undefined {
-    const hash = hashOf(key);
-    const part = this.#partOf(hash);
-    const at = part.find(hash, key);
-    if (at === NONE) return undefined;
-    part.clearChanged(at);
-    return part.valueText(at);
+  /** How many keys that were set wait to be saved, counting some that are gone. */
+  get changedCount(): number {
+    return this.#changed?.length ?? 0;
+  }
+
+  /**
+   * Adds keys that wait, each with its value, to a list of texts, until it has so many bytes.
+   *
+   * @returns the hashes of what was taken, for `giveBack`
+   */
+  takeChanged(rows: TextWriter, bytesMax: number): number[] {
+    const hashes: number[] = [];
+    const changed = this.#changed;
+    while (changed !== undefined && changed.length > 0) {
+      if (rows.byteLength + hashes.length * ROW_BYTES >= bytesMax) break;
+      const hash = changed.shift() as number;
+      this.#partOf(hash).takeChanged(hash, rows);
+      hashes.push(hash);
+    }
+    if (changed?.length === 0) this.#changed = undefined;
+    return hashes;
+  }
+
+  /** What was taken was not saved. */
+  giveBack(hashes: readonly number[]): void {
+    for (const hash of hashes) {
+      this.#partOf(hash).markAllChanged(hash);
+      this.#noteChange(hash);
+    }
+  }
+
+  #noteChange(hash: number): void {
+    this.#changed ??= new Queue();
+    this.#changed.push(hash);
   }
 
   delete(key: RawText): boolean {
@@ -114,6 +155,7 @@ export class ValueTable {
   clear(): void {
     for (const part of new Set(this.#parts)) part.free();
     this.#parts = NO_PARTS;
+    this.#changed = undefined;
     this.#depth = 0;
     this.bytes = 0;
   }

@@ -42,8 +42,10 @@ import {
   type ChunkRows,
   type CollectionCounts,
   type DocumentRow,
-  type ValueRow,
+  type DocumentRows,
+  type ValueRows,
 } from "./storage.ts";
+import { textsIn } from "./text_list.ts";
 
 const ZSTD_LEVEL = 1;
 const READ_ONLY = constants.SQLITE_OPEN_READONLY;
@@ -162,9 +164,9 @@ export class CollectionFile {
         this.#database.query("DELETE FROM documents WHERE id = ?").run(id);
       }
       for (const id of portion.removedChunks) this.#removeChunk(id);
-      for (const document of portion.newDocuments) this.#saveDocument(document);
+      this.#saveDocuments(portion.newDocuments);
       this.#saveChunks(portion.chunks);
-      for (const row of portion.values) this.#saveValue(row);
+      this.#saveValues(portion.values);
     });
   }
 
@@ -272,11 +274,13 @@ export class CollectionFile {
     this.#explaining(() => this.#database.close());
   }
 
-  #saveDocument({ id, name }: DocumentRow): void {
-    const escaped = escapeText(name);
-    this.#database
-      .query("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)")
-      .run(id, escaped, checksumOf(`${id}:${escaped}`));
+  #saveDocuments({ ids, names }: DocumentRows): void {
+    const insert = this.#database.query("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)");
+    let index = 0;
+    for (const name of textsIn(names)) {
+      const id = ids[index++] as number;
+      insert.run(id, name as string, checksumOf(`${id}:${name}`));
+    }
   }
 
   #saveChunks({ columns, bodies }: ChunkRows): void {
@@ -325,16 +329,19 @@ export class CollectionFile {
     }
   }
 
-  #saveValue({ key, value }: ValueRow): void {
-    const escapedKey = escapeText(key);
-    if (value === null) {
-      this.#database.query("DELETE FROM key_values WHERE key = ?").run(escapedKey);
-      return;
+  #saveValues(rows: ValueRows): void {
+    const insert = this.#database.query("INSERT OR REPLACE INTO key_values VALUES (?, ?, ?)");
+    const remove = this.#database.query("DELETE FROM key_values WHERE key = ?");
+    let key: string | undefined;
+    for (const text of textsIn(rows)) {
+      if (key === undefined) {
+        key = text;
+        continue;
+      }
+      if (text === undefined) remove.run(key);
+      else insert.run(key, text, checksumOf(`${key}:${text}`));
+      key = undefined;
     }
-    const inside = value.slice(1, -1);
-    this.#database
-      .query("INSERT OR REPLACE INTO key_values VALUES (?, ?, ?)")
-      .run(escapedKey, inside, checksumOf(`${escapedKey}:${inside}`));
   }
 
   #explaining<Result>(action: () => Result): Result {

@@ -20,6 +20,7 @@ import {
   CHUNK_LAST_LOW,
   type CheckpointPortion,
 } from "./storage.ts";
+import { textListOf } from "./text_list.ts";
 
 /** What the checksum of a chunk's row covers. */
 const BODY_CHECKSUM = CHUNK_BODY_BYTES + 1;
@@ -72,7 +73,8 @@ export function salvageCollection(file: string): SalvagedCollection {
   const documents = readDocuments(reader, leftOut);
   const chunks = readChunks(reader, documents, leftOut);
   const values = readValues(reader, leftOut);
-  const portions: CheckpointPortion[] = [portionOf([], [], values)];
+  const texts = values.flatMap(({ key, value }) => [key, value]);
+  const portions: CheckpointPortion[] = [portionOf([], [], texts)];
   let records = 0;
   let kept = 0;
   let chunkCount = 0;
@@ -177,23 +179,24 @@ function readBody(
   return found === undefined ? "it is missing" : (found as Unread).problem;
 }
 
+/** As they are stored, the insides of JSON strings. */
 function readValues(reader: ForgivingReader, leftOut: string[]): { key: string; value: string }[] {
   type Row = { key: string; value: string; checksum: number };
   const { rows, problem } = reader.rows<Row>("key_values", "key");
   if (problem !== undefined) leftOut.push(`key-values that cannot be read: ${problem}`);
   const whole: { key: string; value: string }[] = [];
   for (const { key, value, checksum } of rows) {
-    if (checksumOf(`${key}:${value}`) === checksum)
-      whole.push({ key: unescapeText(key), value: `"${value}"` });
+    if (checksumOf(`${key}:${value}`) === checksum) whole.push({ key, value });
     else leftOut.push(`the value of key "${key}", which fails its checksum`);
   }
   return whole;
 }
 
+/** `values`: keys and values in turn. */
 function portionOf(
-  newDocuments: CheckpointPortion["newDocuments"],
+  documents: readonly { readonly id: number; readonly name: string }[],
   chunks: readonly WholeChunk[],
-  values: CheckpointPortion["values"],
+  values: readonly string[],
 ): CheckpointPortion {
   const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);
   for (const [index, chunk] of chunks.entries()) {
@@ -204,7 +207,16 @@ function portionOf(
     columns[row + CHUNK_IS_NEWEST] = chunk.isNewest ? 1 : 0;
   }
   const bodies = Buffer.concat(chunks.map(({ body }) => body));
-  return { removedDocuments: [], removedChunks: [], newDocuments, chunks: { columns, bodies }, values };
+  return {
+    removedDocuments: new Float64Array(),
+    removedChunks: new Float64Array(),
+    newDocuments: {
+      ids: Float64Array.from(documents, ({ id }) => id),
+      names: textListOf(documents.map(({ name }) => JSON.stringify(name).slice(1, -1))),
+    },
+    chunks: { columns, bodies },
+    values: textListOf(values),
+  };
 }
 
 function indexColumns(row: ChunkRow): Float64Array {

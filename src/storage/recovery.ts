@@ -217,7 +217,9 @@ class DirectoryRecovery {
     const { meta, portions } = salvaged;
     if (meta !== undefined && meta.name !== name)
       return `it holds the collection ${JSON.stringify(meta.name)}`;
-    const isEmpty = portions.every(({ newDocuments, values }) => newDocuments.length + values.length === 0);
+    const isEmpty = portions.every(
+      ({ newDocuments, values }) => newDocuments.ids.length + values.lengths.length === 0,
+    );
     return isEmpty ? salvaged.leftOut.join("; ") : salvaged;
   }
 

@@ -5,6 +5,7 @@
  * as of a place in the journal) and API keys. SqliteStorage is the implementation.
  */
 import type { Scope } from "../protocol/scope.ts";
+import type { TextList } from "./text_list.ts";
 
 /** What `--durability` may be. */
 export const DURABILITIES = ["always", "everysec", "interval"] as const;
@@ -47,16 +48,21 @@ export type ChunkRows = { readonly columns: Float64Array; readonly bodies: Uint8
 
 export type DocumentRow = { readonly id: number; readonly name: string };
 
-/** A key and its value as a JSON string; a removed key has none. */
-export type ValueRow = { readonly key: string; readonly value: string | null };
+export type DocumentRows = { readonly ids: Float64Array; readonly names: TextList };
 
-/** A part of what has changed in a collection. Removals are applied before the rest; a document's chunks are named too. */
+/** Keys and values in turn; a key that was removed has no value. */
+export type ValueRows = TextList;
+
+/**
+ * A part of what has changed in a collection. What is named in one portion may be removed in a later one, never the
+ * other way round, and a document's chunks are removed by their own numbers.
+ */
 export type CheckpointPortion = {
-  readonly removedDocuments: readonly number[];
-  readonly removedChunks: readonly number[];
-  readonly newDocuments: readonly DocumentRow[];
+  readonly removedDocuments: Float64Array;
+  readonly removedChunks: Float64Array;
+  readonly newDocuments: DocumentRows;
   readonly chunks: ChunkRows;
-  readonly values: readonly ValueRow[];
+  readonly values: ValueRows;
 };
 
 /** What a collection holds as of a checkpoint: a start counts again. */

@@ -7,6 +7,8 @@ import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { asciiText } from "../../src/protocol/ascii.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import type { ValueRows } from "../../src/storage/storage.ts";
+import { textsIn } from "../../src/storage/text_list.ts";
 import type { ModelCommand } from "./commands.ts";
 import type { ModelDatabase } from "./model.ts";
 
@@ -17,6 +19,9 @@ export const SMALL_CHUNKS = {
   restSeconds: 0,
   unpackedBytesMax: 2000,
 };
+
+/** A checkpoint of more than two changes takes several portions, and more is written between them. */
+export const SMALL_PORTIONS = { bytes: 200, lastCount: 1 };
 
 /** What is asked in one turn of the event loop is answered in it. */
 export const AT_ONCE = { portionMs: Number.POSITIVE_INFINITY };
@@ -94,6 +99,22 @@ export function runCommand(command: ModelCommand, database: MemoryDatabase, mode
 }
 
 let restClock = 1;
+
+/** Does to a map what a checkpoint's rows do to a file; returns the keys. */
+export function saveRows(saved: Map<string, string>, rows: ValueRows): string[] {
+  const texts = [...textsIn(rows)].map((text) =>
+    text === undefined ? undefined : (JSON.parse(`"${text}"`) as string),
+  );
+  const keys: string[] = [];
+  for (let at = 0; at < texts.length; at += 2) {
+    const key = texts[at] as string;
+    const value = texts[at + 1];
+    keys.push(key);
+    if (value === undefined) saved.delete(key);
+    else saved.set(key, value);
+  }
+  return keys;
+}
 
 /** Compares all that both hold. */
 export function compareWhole(database: MemoryDatabase, model: ModelDatabase): void {

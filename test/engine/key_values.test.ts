@@ -6,14 +6,16 @@ import fc from "fast-check";
 import { KeyValues } from "../../src/engine/key_values.ts";
 import { LongWork } from "../../src/engine/long_work.ts";
 import { RawText } from "../../src/engine/raw_text.ts";
-import { AT_ONCE, IN_PIECES } from "./harness.ts";
+import { TextWriter } from "../../src/storage/text_list.ts";
+import { AT_ONCE, IN_PIECES, saveRows } from "./harness.ts";
 
 const toolsFor = (options: typeof AT_ONCE, replyBytesMax = 1e6) => ({
   longWork: new LongWork(options),
   replyBytesMax,
 });
-const set = (values: KeyValues, key: string, value: string): boolean =>
+const set = (values: KeyValues, key: string, value: string): void =>
   values.set(RawText.of(key), RawText.of(value));
+const keyValues = (memory = { objectBytes: 0 }): KeyValues => new KeyValues(memory, { isSaved: true });
 const sortedObject = (model: ReadonlyMap<string, string>): Record<string, string> =>
   Object.fromEntries([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
 
@@ -31,7 +33,7 @@ test.each([
   const tools = toolsFor(options);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      const values = new KeyValues({ objectBytes: 0 });
+      const values = keyValues();
       const model = new Map<string, string>();
       const check = async (): Promise<void> => {
         const expected = sortedObject(model);
@@ -62,7 +64,7 @@ test.each([
 });
 
 test("a list in pieces has each value as it is when its part is read, and others are served meanwhile", async () => {
-  const values = new KeyValues({ objectBytes: 0 });
+  const values = keyValues();
   for (let index = 0; index < 1000; index++) set(values, `k${1000 + index}`, "before");
   const tools = toolsFor(IN_PIECES);
   await values.prepareKeys(tools.longWork);
@@ -78,7 +80,7 @@ test("a list in pieces has each value as it is when its part is read, and others
 });
 
 test("the first list of many keys has all that are there all the while, whatever comes and goes", async () => {
-  const values = new KeyValues({ objectBytes: 0 });
+  const values = keyValues();
   const stays = Array.from({ length: 60_000 }, (_, index) => `stays ${index}`);
   for (const each of stays) set(values, each, "");
   const { longWork } = toolsFor(IN_PIECES);
@@ -102,8 +104,46 @@ test("the first list of many keys has all that are there all the while, whatever
   expect(keys.filter((each) => each.startsWith("stays"))).toEqual([...stays].sort());
 });
 
+test("what is taken to be saved, and what of it was not, add up to what there is", () => {
+  const steps = fc.array(
+    fc.record({
+      what: fc.constantFrom("set", "set", "delete", "take", "lose"),
+      key,
+      value: fc.string(),
+      bytesMax: fc.integer({ min: 1, max: 500 }),
+    }),
+    { maxLength: 100 },
+  );
+  fc.assert(
+    fc.property(steps, (steps) => {
+      const values = keyValues();
+      const model = new Map<string, string>();
+      const saved = new Map<string, string>();
+      const rows = new TextWriter();
+      for (const { what, key, value, bytesMax } of steps) {
+        if (what === "set") {
+          set(values, key, value);
+          model.set(key, value);
+        } else if (what === "delete") {
+          expect(values.delete(RawText.of(key))).toBe(model.delete(key));
+        } else {
+          const taken = values.takeChanges(rows, bytesMax);
+          const list = rows.take();
+          if (what === "take") saveRows(saved, list);
+          else values.giveBackChanges(taken);
+        }
+      }
+      values.takeChanges(rows, Number.POSITIVE_INFINITY);
+      saveRows(saved, rows.take());
+      expect(saved).toEqual(model);
+      expect(values.changeCount).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("what is set and deleted again and again leaves nothing", () => {
-  const values = new KeyValues({ objectBytes: 0 });
+  const values = keyValues();
   set(values, "stays", "");
   for (let index = 0; index < 100_000; index++) {
     set(values, `key ${index % 7}`, "");
@@ -113,7 +153,7 @@ test("what is set and deleted again and again leaves nothing", () => {
 });
 
 test("a list that is too large is refused as soon as that is known", async () => {
-  const values = new KeyValues({ objectBytes: 0 });
+  const values = keyValues();
   for (let index = 0; index < 1000; index++) set(values, `k${index}`, "x".repeat(100));
   const refused = expect.objectContaining({ code: "reply_too_large" });
   const outcomes = [AT_ONCE, IN_PIECES].map(async (options) => values.render(toolsFor(options, 10_000)));
@@ -122,7 +162,7 @@ test("a list that is too large is refused as soon as that is known", async () =>
 
 test("what they take in memory is counted, lists too, and all of it is given back", async () => {
   const memory = { objectBytes: 5 };
-  const values = new KeyValues(memory);
+  const values = keyValues(memory);
   for (let index = 0; index < 5000; index++) set(values, `key ${index}`, "x".repeat(100));
   const withoutLists = memory.objectBytes;
   expect(withoutLists).toBeGreaterThan(5000 * 110);
@@ -130,6 +170,9 @@ test("what they take in memory is counted, lists too, and all of it is given bac
   expect(memory.objectBytes).toBeGreaterThan(withoutLists + list.length);
   for (let index = 0; index < 4990; index++) values.delete(RawText.of(`key ${index}`));
   values.keys();
+  // What waits to be saved is counted too.
+  expect(memory.objectBytes).toBeGreaterThan(100_000);
+  values.takeChanges(new TextWriter(), Number.POSITIVE_INFINITY);
   expect(memory.objectBytes).toBeLessThan(20_000);
   values.end();
   expect(memory.objectBytes).toBe(5);

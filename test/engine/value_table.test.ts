@@ -5,17 +5,22 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { RawText } from "../../src/engine/raw_text.ts";
 import { ValueTable } from "../../src/engine/value_table.ts";
+import { TextWriter } from "../../src/storage/text_list.ts";
+import { saveRows } from "./harness.ts";
 
 const raw = (text: string): RawText => RawText.of(text);
 
 /** A table beside the map that it should equal. */
 class Tables {
-  readonly table = new ValueTable();
+  readonly table = new ValueTable({ isSaved: true });
   readonly model = new Map<string, string>();
+  /** What was taken to be saved; what is removed the table does not tell. */
+  readonly saved = new Map<string, string>();
+  /** Set since it was taken. */
   readonly changed = new Set<string>();
 
   set(key: string, value: string): void {
-    expect(this.table.set(raw(key), raw(value))).toBe(!this.changed.has(key));
+    this.table.set(raw(key), raw(value));
     this.model.set(key, value);
     this.changed.add(key);
   }
@@ -23,17 +28,25 @@ class Tables {
   delete(key: string): void {
     expect(this.table.delete(raw(key))).toBe(this.model.delete(key));
     this.changed.delete(key);
+    this.saved.delete(key);
   }
 
   load(key: string, value: string): void {
     this.table.load(raw(key), raw(value));
     this.model.set(key, value);
+    this.saved.set(key, value);
     this.changed.delete(key);
   }
 
-  takeChange(key: string): void {
-    expect(this.table.takeChange(raw(key))).toBe(json(this.model.get(key)));
-    this.changed.delete(key);
+  /** `isLost`: it could not be saved. */
+  take(bytesMax: number, { isLost }: { isLost: boolean }): void {
+    const rows = new TextWriter();
+    const hashes = this.table.takeChanged(rows, bytesMax);
+    if (isLost) {
+      this.table.giveBack(hashes);
+      return;
+    }
+    for (const key of saveRows(this.saved, rows.take())) this.changed.delete(key);
   }
 
   check(): void {
@@ -43,11 +56,11 @@ class Tables {
       expect(this.table.get(raw(key))).toBe(JSON.stringify(value));
       expect(this.table.entryText(raw(key))).toBe(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
     }
+    this.take(Number.POSITIVE_INFINITY, { isLost: false });
+    expect(this.changed.size).toBe(0);
+    expect(this.saved).toEqual(this.model);
   }
 }
-
-const json = (text: string | undefined): string | undefined =>
-  text === undefined ? undefined : JSON.stringify(text);
 
 const text = fc.oneof(
   fc.constantFrom("", "a", "b", "c", 'quote"', "back\\slash", "é", "😀", "\ud800", "\u0000", "\u007f"),
@@ -55,7 +68,7 @@ const text = fc.oneof(
   fc.integer({ min: 1, max: 6000 }).map((length) => "x".repeat(length)),
 );
 const step = fc.record({
-  what: fc.constantFrom("set", "set", "set", "delete", "take", "load"),
+  what: fc.constantFrom("set", "set", "set", "delete", "take", "lose", "load"),
   key: fc.oneof(fc.constantFrom("a", "b", "c", "ä"), text),
   value: text,
 });
@@ -68,7 +81,7 @@ test("a table is what a map says, whatever is set and deleted", () => {
         if (what === "set") tables.set(key, value);
         else if (what === "delete") tables.delete(key);
         else if (what === "load") tables.load(key, value);
-        else tables.takeChange(key);
+        else tables.take(value.length * 10, { isLost: what === "lose" });
       }
       tables.check();
       for (const key of [...tables.model.keys()]) tables.delete(key);
@@ -95,6 +108,7 @@ test("many keys, and keys of any length of value, come and go in parts", () => {
         // More comes than goes at first, and then the other way round.
         if (random(10) < (step < 12_000 ? 8 : 2)) tables.set(key, "v".repeat(random(valueLength)));
         else tables.delete(key);
+        if (step % 1000 === 0) tables.take(10_000, { isLost: step % 3000 === 0 });
       }
       tables.check();
     }),
@@ -113,7 +127,7 @@ test("large values leave no more behind than they take", () => {
 });
 
 test("what is set again and again takes no more memory", () => {
-  const table = new ValueTable();
+  const table = new ValueTable({ isSaved: false });
   for (let index = 0; index < 100_000; index++) {
     table.set(raw(`key ${index % 50}`), raw("x".repeat(index % 400)));
   }

@@ -6,7 +6,7 @@ import type { LongWorkOptions } from "../../src/engine/long_work.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import type { Durability, Storage } from "../../src/storage/storage.ts";
-import { AT_ONCE, SMALL_CHUNKS } from "../engine/harness.ts";
+import { AT_ONCE, SMALL_CHUNKS, SMALL_PORTIONS } from "../engine/harness.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 
 export class World implements AsyncDisposable {
@@ -43,6 +43,7 @@ export class World implements AsyncDisposable {
         storage: wrap(this.storage),
         chunks: SMALL_CHUNKS,
         longWork: this.longWork,
+        portionSize: SMALL_PORTIONS,
       });
       await this.database.load();
     } catch (error) {
