@@ -75,7 +75,7 @@ export async function saveCollections(
   const saved = { collections: 0, chunks: 0 };
   const failures = new Failures();
   await failures.note(() => dropFiles(collections, options));
-  for (const collection of [...collections.sorted()]) {
+  for (const collection of collections.all()) {
     if (failures.inARow >= FAILURES_MAX) break;
     if (collection.isGone || collection.changeCount === 0) continue;
     await failures.note(async () => {

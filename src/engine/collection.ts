@@ -125,7 +125,10 @@ export class Collection implements SeriesHost {
     const { version } = this.documents;
     const known = this.#matches.get(source);
     if (known?.version === version) return known.documents;
-    const documents = selectByName(this.documents.sorted(), ({ name }) => name.text, pattern, tools);
+    const select = (): Matching =>
+      selectByName(this.documents.sorted(), ({ name }) => name.text, pattern, tools);
+    const prepared = this.documents.prepareSorted(tools.longWork);
+    const documents = prepared === undefined ? select() : prepared.then(select);
     this.#matches.delete(source);
     if (this.#matches.size >= MATCHES_MAX) this.#matches.delete(this.#matches.keys().next().value as string);
     const matches: Matches = { version, documents };

@@ -4,6 +4,7 @@
 import type { Request } from "../protocol/messages.ts";
 import { Collection, type CollectionOptions } from "./collection.ts";
 import type { Command } from "./journal_entry.ts";
+import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
 import { RawText, unescapeText } from "./raw_text.ts";
 
@@ -34,6 +35,16 @@ export class Collections {
   /** By name, in code unit order. */
   sorted(): readonly Collection[] {
     return this.#table.sorted();
+  }
+
+  /** See NameTable. */
+  prepareSorted(longWork: LongWork): Promise<void> | undefined {
+    return this.#table.prepareSorted(longWork);
+  }
+
+  /** All of them, in no order: those that come and go later are in it or not. */
+  all(): readonly Collection[] {
+    return this.#table.all();
   }
 
   get(name: string | RawText): Collection | undefined {
@@ -103,7 +114,7 @@ export class Collections {
 
   #applyDocumentDeletion({ doc, col }: Request<"ddoc">, isNewFor: IsNewFor): void {
     const one = this.#table.get(col);
-    const collections = col === "" ? [...this.#table.sorted()] : one === undefined ? [] : [one];
+    const collections = col === "" ? this.all() : one === undefined ? [] : [one];
     const name = RawText.of(doc);
     for (const collection of collections) {
       const series = collection.documents.get(name);

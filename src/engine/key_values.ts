@@ -7,11 +7,12 @@
  */
 import { quoteText } from "../protocol/json.ts";
 import type { TextWriter } from "../storage/text_list.ts";
-import { gatherKeys, mergeSorted } from "./key_list.ts";
+import { compareTexts, gatherKeys } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
 import { Queue } from "./queue.ts";
 import { RawText } from "./raw_text.ts";
 import { replyTooLarge } from "./reply_text.ts";
+import { mergeSorted } from "./sorting.ts";
 import { ValueTable } from "./value_table.ts";
 
 /** What a checkpoint has taken to save. */
@@ -185,7 +186,7 @@ export class KeyValues {
     const added = this.#newKeys;
     const there = this.#goneCount > 0 ? [...new Set(added.filter((key) => this.#isThere(key)))] : added;
     // Without a function, sort() compares UTF-16 code units.
-    const keys = mergeSorted(kept, there.sort());
+    const keys = mergeSorted(kept, there.sort(), compareTexts);
     this.#newKeys = [];
     this.#goneCount = 0;
     this.#keepKeys(keys);

@@ -174,7 +174,7 @@ export class MemoryDatabase implements Database {
   /** Of all collections, or of those that are visible. */
   counts(isVisible?: IsVisible): DatabaseCounts {
     const counts = { collections: 0, documents: 0, records: 0, keyValues: 0 };
-    for (const collection of this.#collections.sorted()) {
+    for (const collection of this.#collections.all()) {
       if (isVisible?.(collection.name.text) === false) continue;
       counts.collections++;
       counts.documents += collection.documents.size;
@@ -288,7 +288,13 @@ export class MemoryDatabase implements Database {
     return this.#queries.history(this.#collections.get(query.col), query, asker);
   }
 
-  collections(isVisible?: IsVisible): string {
+  collections(isVisible?: IsVisible): Answer {
+    const prepared = this.#collections.prepareSorted(this.#longWork);
+    if (prepared !== undefined) return prepared.then(() => this.#renderCollections(isVisible));
+    return this.#renderCollections(isVisible);
+  }
+
+  #renderCollections(isVisible: IsVisible | undefined): string {
     const reply = this.#reply;
     reply.clear();
     reply.byte(OPEN_BRACKET);
@@ -305,7 +311,7 @@ export class MemoryDatabase implements Database {
     if (request.col !== "" || isVisible === undefined) return this.#write({ type: "ddoc", request });
     // A command each, so that a start repeats it without the key. All of a turn is one commit: the last one's promise.
     let written: Written;
-    for (const { name, documents } of [...this.#collections.sorted()]) {
+    for (const { name, documents } of this.#collections.all()) {
       if (!isVisible(name.text) || documents.get(request.doc) === undefined) continue;
       written = this.#write({ type: "ddoc", request: { doc: request.doc, col: name.text } });
     }

@@ -108,11 +108,17 @@ export class Queries {
     doc: string | RawText,
   ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
     if (typeof doc !== "string") return collection?.documents.get(doc);
-    if (doc === "") return collection?.documents.sorted();
+    if (doc === "") return collection && this.#allDocuments(collection);
     const pattern = readPattern(doc);
     if (pattern === undefined) return collection?.documents.get(doc);
     const compiled = this.#patterns.get(pattern);
     return collection?.documentsMatching(doc, compiled, this.#nameTools);
+  }
+
+  /** By name. */
+  #allDocuments({ documents }: Collection): readonly Series[] | Promise<readonly Series[]> {
+    const prepared = documents.prepareSorted(this.#readingTools.longWork);
+    return prepared === undefined ? documents.sorted() : prepared.then(() => documents.sorted());
   }
 
   #selectionOf(query: { where: string; filter: string }): Selection | undefined {

@@ -70,7 +70,7 @@ export class WriteLimits {
     }
     if (this.#valuesSeen + ++this.#valuesSince <= keyValuesMax) return;
     if (this.#valuesSince > Math.max(keyValuesMax, collections.size)) {
-      this.#valuesSeen = collections.sorted().reduce((most, { values }) => Math.max(most, values.size), 0);
+      this.#valuesSeen = collections.all().reduce((most, { values }) => Math.max(most, values.size), 0);
       this.#valuesSince = 1;
     }
     const values = collections.get(col)?.values;

@@ -118,7 +118,7 @@ export function saveRows(saved: Map<string, string>, rows: ValueRows): string[] 
 
 /** Compares all that both hold. */
 export function compareWhole(database: MemoryDatabase, model: ModelDatabase): void {
-  expect(JSON.parse(database.collections())).toEqual(model.collections());
+  expect(JSON.parse(textOf(database.collections()))).toEqual(model.collections());
   let documents = 0;
   let records = 0;
   let keyValues = 0;

@@ -4,9 +4,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { keyedHash } from "../../src/engine/keyed_hash.ts";
+import { LongWork } from "../../src/engine/long_work.ts";
 import { hashBytes, Name, NameTable } from "../../src/engine/name.ts";
 import { escapeText } from "../../src/engine/raw_text.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
+import { IN_PIECES } from "./harness.ts";
 
 type Value = { readonly name: Name };
 
@@ -79,7 +81,7 @@ const name = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
   fc.constantFrom("é", '"', "\\", "\n", "x".repeat(300), "\ud800"),
 );
-const change = fc.tuple(fc.constantFrom("add", "add", "delete", "get"), name);
+const change = fc.tuple(fc.constantFrom("add", "add", "delete", "get", "list"), name);
 
 test("a table is what a map is, before and after names collide", () => {
   const slabs = new SlabAllocator();
@@ -103,6 +105,8 @@ test("a table is what a map is, before and after names collide", () => {
         else if (what === "delete" && known !== undefined) {
           table.delete(known);
           model.delete(text);
+        } else if (what === "list") {
+          expect(table.sorted().map((each) => each.name.text)).toEqual([...model.keys()].sort());
         }
       }
       expect(table.size).toBe(model.size);
@@ -110,4 +114,56 @@ test("a table is what a map is, before and after names collide", () => {
     }),
     { numRuns: 60 },
   );
+});
+
+test.each([
+  ["in order", (number: number) => String(1_000_000 + number)],
+  ["backwards", (number: number) => String(1_000_000 - number)],
+  ["in no order", (number: number) => lettersOf(number).join()],
+  ["again and again", (number: number) => String(number % 3000)],
+])("thousands of names, %s, come and go before, while and after they are sorted", async (_, nameOf) => {
+  const slabs = new SlabAllocator();
+  const table = new NameTable<Value>();
+  const there = new Map<string, Value>();
+  let number = 0;
+  const change = (count: number): void => {
+    for (const end = number + count; number < end; number++) {
+      const text = nameOf(number);
+      const old = there.get(text) ?? (number % 3 === 0 ? there.get(nameOf(number - 7)) : undefined);
+      if (old !== undefined) {
+        table.delete(old);
+        there.delete(old.name.text);
+      }
+      if (there.has(text)) continue;
+      const value = { name: new Name(text, slabs) };
+      table.add(value);
+      there.set(text, value);
+    }
+  };
+  const check = (): void =>
+    expect(table.sorted()).toEqual([...there.keys()].sort().map((text) => there.get(text) as Value));
+  change(5000);
+  let isSorted = false;
+  const sorting = table.prepareSorted(new LongWork(IN_PIECES))?.then(() => {
+    isSorted = true;
+  });
+  let turns = 0;
+  for (; !isSorted; turns++) {
+    change(50);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  await sorting;
+  expect(turns).toBeGreaterThan(3);
+  check();
+  const list = table.sorted();
+  const before = [...list];
+  change(5000);
+  check();
+  // Whoever still reads a list is not disturbed.
+  expect(list).toEqual(before);
+  for (const value of there.values()) table.delete(value);
+  expect(table.sorted()).toEqual([]);
+  there.clear();
+  change(1000);
+  check();
 });

@@ -223,6 +223,8 @@ describe("an answer in pieces", () => {
     const database = divided();
     const names = numbers(0, 3 * GROUP_DOCUMENTS).map((at) => `d${at}`);
     for (const doc of names) insert(database, run(1, { doc }));
+    // Once they are sorted: what comes before is read too.
+    await textLater(database.latest(latest()));
     const answer = database.latest(latest());
     // A group of documents is done in a turn, and these are of the last one.
     const [deleted, replaced] = names.sort().slice(-2) as [string, string];

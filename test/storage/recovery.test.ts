@@ -108,7 +108,7 @@ function edit(file: string, ...statements: string[]): void {
 /** What the database holds, `COLLECTION DOCUMENT` and its times; each record must be what was written. */
 function holdings(database: MemoryDatabase): Record<string, number[]> {
   const found: Record<string, number[]> = {};
-  for (const col of JSON.parse(database.collections()) as string[]) {
+  for (const col of JSON.parse(textOf(database.collections())) as string[]) {
     for (const doc of ["d0", "d1"]) {
       const range = {
         from: TIMESTAMP_MIN,
@@ -343,7 +343,7 @@ test("API keys outlive a list of collections that cannot be read", async () => {
   await recover(world);
   await world.open();
   expect(world.storage.apiKeys().map((key) => key.digest)).toEqual([digest]);
-  expect(JSON.parse(world.database.collections())).toEqual(["a"]);
+  expect(JSON.parse(textOf(world.database.collections()))).toEqual(["a"]);
 });
 
 test("a file whose rows can all be read, and whose pages can not be written to, is written anew", async () => {
