@@ -45,6 +45,8 @@ export type PortionSize = {
 };
 export const PORTION_SIZE: PortionSize = { bytes: CHECKPOINT_PORTION_BYTES, lastCount: 64 };
 const PASSES_MAX = 3;
+/** So many chunks take a millisecond to be looked at. */
+const NOTED_A_TURN = 20_000;
 /** What a row costs whoever saves it, beside its text: so a portion has no more of them than it should. */
 const CHUNK_ROW_BYTES = 256;
 const DOCUMENT_ROW_BYTES = 64;
@@ -151,13 +153,21 @@ async function saveCollection(
     const state = { journalPosition: journalPosition(), counts: countCollection(collection) };
     await journalSynced();
     await storage.commitCheckpoint(last, state);
-    for (const chunk of taken.chunks) chunk.isOnDisk = !chunk.isDirty;
+    await noteSaved(taken.chunks);
     return taken.chunks.length;
   } catch (error) {
     taken.giveBack({ isNew });
     // The first error is the one that tells what happened.
     await storage.rollbackCheckpoint().catch(() => {});
     throw error;
+  }
+}
+
+/** Until it is noted, a chunk is just not let go. */
+async function noteSaved(chunks: readonly Chunk[]): Promise<void> {
+  for (let from = 0; from < chunks.length; from += NOTED_A_TURN) {
+    for (const chunk of chunks.slice(from, from + NOTED_A_TURN)) chunk.isOnDisk = !chunk.isDirty;
+    if (from + NOTED_A_TURN < chunks.length) await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

@@ -17,8 +17,6 @@ const AROUND_BYTES = 3;
 
 export class Name {
   readonly text: string;
-  /** By which the table that it is in finds it. */
-  hash: number;
   readonly slab: Slab;
   /** The name's bytes in the slab; a quote stands before them, and behind them `":`, as replies want it. */
   readonly start: number;
@@ -36,7 +34,6 @@ export class Name {
     escaped.copy(bytes, this.start);
     bytes[this.end] = QUOTE;
     bytes[this.end + 1] = COLON;
-    this.hash = hashBytes(escaped, 0, escaped.length);
   }
 
   equals(bytes: Buffer, start: number, end: number): boolean {
@@ -95,10 +92,17 @@ export class NameTable<Value extends Named> {
   version = 0;
 
   #slots: (Value | undefined)[] = new Array(SLOTS_AT_FIRST).fill(undefined);
+  /** Of the values in the slots, so that no value is looked at that is not the right one, nor when the table grows. */
+  #hashes = new Int32Array(SLOTS_AT_FIRST);
   #isKeyed = false;
   /** From when somebody first asks for it. */
   #order: NameOrder<Value> | undefined;
   #ordering: Ordering<Value> | undefined;
+
+  /** Whether it has found names that collide. */
+  get isKeyed(): boolean {
+    return this.#isKeyed;
+  }
 
   /** `bytes[start, end)` is the inside of a JSON string. */
   getByBytes(bytes: Buffer, start: number, end: number): Value | undefined {
@@ -119,8 +123,7 @@ export class NameTable<Value extends Named> {
   /** Adds a value whose name is not in the table. */
   add(value: Value): void {
     if ((this.size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
-    if (this.#isKeyed) setKeyedHash(value);
-    if (this.#place(value) > PROBES_MAX && !this.#isKeyed) this.#useKey();
+    if (this.#place(value, this.#hashOf(value)) > PROBES_MAX && !this.#isKeyed) this.#useKey();
     this.size++;
     this.version++;
     this.#order?.add(value);
@@ -130,16 +133,18 @@ export class NameTable<Value extends Named> {
   /** Removes a value that is in the table. */
   delete(value: Value): void {
     const slots = this.#slots;
+    const hashes = this.#hashes;
     const mask = slots.length - 1;
-    let hole = value.name.hash & mask;
+    let hole = this.#hashOf(value) & mask;
     while (slots[hole] !== value) hole = (hole + 1) & mask;
     // Backward shift: whatever was pushed past the hole by a collision moves into it, so no tombstones pile up.
     for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {
       const candidate = slots[at];
       if (candidate === undefined) break;
-      const distance = (at - (candidate.name.hash & mask)) & mask;
+      const distance = (at - ((hashes[at] as number) & mask)) & mask;
       if (distance < ((at - hole) & mask)) continue;
       slots[hole] = candidate;
+      hashes[hole] = hashes[at] as number;
       hole = at;
     }
     slots[hole] = undefined;
@@ -198,37 +203,49 @@ export class NameTable<Value extends Named> {
   #find(unkeyed: number, bytes: Buffer, start: number, end: number): Value | undefined {
     const hash = this.#isKeyed ? keyedHash(KEY, bytes, start, end) : unkeyed;
     const slots = this.#slots;
+    const hashes = this.#hashes;
     const mask = slots.length - 1;
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const value = slots[at];
       if (value === undefined) return undefined;
-      if (value.name.hash === hash && value.name.equals(bytes, start, end)) return value;
+      if (hashes[at] === hash && value.name.equals(bytes, start, end)) return value;
     }
   }
 
+  #hashOf({ name: { slab, start, end } }: Value): number {
+    return this.#isKeyed ? keyedHash(KEY, slab.bytes, start, end) : hashBytes(slab.bytes, start, end);
+  }
+
   /** Returns how many slots were taken. */
-  #place(value: Value): number {
+  #place(value: Value, hash: number): number {
     const mask = this.#slots.length - 1;
-    let at = value.name.hash & mask;
+    let at = hash & mask;
     let taken = 0;
     for (; this.#slots[at] !== undefined; taken++) at = (at + 1) & mask;
     this.#slots[at] = value;
+    this.#hashes[at] = hash;
     return taken;
   }
 
   #useKey(): void {
     this.#isKeyed = true;
-    for (const value of this.unordered()) setKeyedHash(value);
-    this.#resize(this.#slots.length);
+    const values = this.all();
+    this.#clear(this.#slots.length);
+    for (const value of values) this.#place(value, this.#hashOf(value));
   }
 
   #resize(slotCount: number): void {
-    const old = this.#slots;
-    this.#slots = new Array(slotCount).fill(undefined);
-    for (const value of old) if (value !== undefined) this.#place(value);
+    const slots = this.#slots;
+    const hashes = this.#hashes;
+    this.#clear(slotCount);
+    for (let at = 0; at < slots.length; at++) {
+      const value = slots[at];
+      if (value !== undefined) this.#place(value, hashes[at] as number);
+    }
   }
-}
 
-function setKeyedHash({ name }: Named): void {
-  name.hash = keyedHash(KEY, name.slab.bytes, name.start, name.end);
+  #clear(slotCount: number): void {
+    this.#slots = new Array(slotCount).fill(undefined);
+    this.#hashes = new Int32Array(slotCount);
+  }
 }
