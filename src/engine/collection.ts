@@ -9,8 +9,7 @@ import { KeyValues } from "./key_values.ts";
 import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork, Task } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
-import { type NameTools, selectByName } from "./name_selection.ts";
-import type { CompiledPattern } from "./pattern_cache.ts";
+import { NameMatches } from "./name_matches.ts";
 import { Queue } from "./queue.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 import { Series, type SeriesHost } from "./series.ts";
@@ -49,14 +48,8 @@ export type CollectionOptions = {
   readonly storage: CollectionStorage | undefined;
 };
 
-/** How many patterns' matching documents a collection remembers. */
-const MATCHES_MAX = 16;
-
 /** What freeing a chunk costs, in LongWork's units. */
 const FREED_CHUNK_UNITS = 4;
-
-type Matching = readonly Series[] | Promise<readonly Series[]>;
-type Matches = { readonly version: number; documents: Matching };
 
 export class Collection implements SeriesHost {
   readonly name: Name;
@@ -77,12 +70,11 @@ export class Collection implements SeriesHost {
 
   readonly #longWork: LongWork;
   readonly #totals: Totals;
-  /** By pattern, in the order they were asked for. */
-  readonly #matches = new Map<string, Matches>();
 
   readonly #storage: CollectionStorage | undefined;
   /** Most collections of many have none. */
   #changes: Changes | undefined;
+  #matches: NameMatches | undefined;
 
   constructor({ name, chunks, longWork, latestTexts, totals, storage }: CollectionOptions) {
     this.name = name;
@@ -93,6 +85,12 @@ export class Collection implements SeriesHost {
     this.#totals = totals;
     this.#storage = storage;
     chunks.objectBytes += COLLECTION_BYTES;
+  }
+
+  /** Which documents patterns match. */
+  get matches(): NameMatches {
+    this.#matches ??= new NameMatches({ table: this.documents, memory: this.chunks });
+    return this.#matches;
   }
 
   /** How many changes wait to be saved. */
@@ -115,39 +113,6 @@ export class Collection implements SeriesHost {
     return this.documents.size === 0 && this.values.size === 0;
   }
 
-  /**
-   * The documents whose names match a pattern. Polls repeat their pattern, so which these are is remembered, also while
-   * it is found out.
-   *
-   * @throws DatabaseError `bad_pattern`
-   */
-  documentsMatching(source: string, pattern: CompiledPattern, tools: NameTools): Matching {
-    const { version } = this.documents;
-    const known = this.#matches.get(source);
-    if (known?.version === version) return known.documents;
-    const select = (): Matching =>
-      selectByName(this.documents.sorted(), ({ name }) => name.text, pattern, tools);
-    const prepared = this.documents.prepareSorted(tools.longWork);
-    const documents = prepared === undefined ? select() : prepared.then(select);
-    this.#matches.delete(source);
-    if (this.#matches.size >= MATCHES_MAX) this.#matches.delete(this.#matches.keys().next().value as string);
-    const matches: Matches = { version, documents };
-    this.#matches.set(source, matches);
-    if (documents instanceof Promise) this.#remember(source, matches, documents);
-    return documents;
-  }
-
-  #remember(source: string, matches: Matches, documents: Promise<readonly Series[]>): void {
-    documents.then(
-      (found) => {
-        matches.documents = found;
-      },
-      () => {
-        if (this.#matches.get(source) === matches) this.#matches.delete(source);
-      },
-    );
-  }
-
   /** The document of a name, which is the inside of a JSON string. */
   getOrAdd(names: Buffer, start: number, end: number): Series {
     return this.documents.getByBytes(names, start, end) ?? this.addDocument(unescapeText(names, start, end));
@@ -165,6 +130,7 @@ export class Collection implements SeriesHost {
     this.chunks.objectBytes += DOCUMENT_BYTES;
     this.lastDocumentId = Math.max(this.lastDocumentId, id);
     this.documents.add(series);
+    this.#matches?.changed(series);
     this.#totals.documents++;
     return series;
   }
@@ -173,6 +139,7 @@ export class Collection implements SeriesHost {
   removeDocument(series: Series): void {
     this.recordCount -= series.recordCount;
     this.documents.delete(series);
+    this.#matches?.changed(series);
     this.#totals.documents--;
     // Also one that was never saved: a checkpoint under way may have taken some of its chunks.
     this.changes?.removedDocuments.push(series.id);
@@ -193,6 +160,7 @@ export class Collection implements SeriesHost {
   end(): void {
     this.isGone = true;
     this.latestText.forget();
+    this.#matches?.clear();
     this.#totals.documents -= this.documents.size;
     this.values.end();
     this.chunks.objectBytes -= COLLECTION_BYTES;

@@ -36,6 +36,11 @@ export class NameOrder<Value extends Named> {
     return this.#list;
   }
 
+  has(value: Value): boolean {
+    const block = this.#blocks[this.#blockOf(value)];
+    return block !== undefined && block[placeIn(block, value) - 1] === value;
+  }
+
   /** Adds a value whose name is not in it. */
   add(value: Value): void {
     this.#list = undefined;

@@ -29,6 +29,11 @@ export function selectByName<Named>(
   return rest === undefined ? found : rest.then(() => found);
 }
 
+/** What it costs to look at a name, in the automaton's steps. */
+export function stepsOf({ stepsPerUnit }: CompiledPattern, name: string): number {
+  return NAME_STEPS + name.length * stepsPerUnit;
+}
+
 function* selecting<Named>(
   all: readonly Named[],
   nameOf: (named: Named) => string,
@@ -39,7 +44,7 @@ function* selecting<Named>(
   let steps = 0;
   for (const named of all) {
     const name = nameOf(named);
-    const ownSteps = NAME_STEPS + name.length * pattern.stepsPerUnit;
+    const ownSteps = stepsOf(pattern, name);
     let isFound = false;
     if (ownSteps > PATTERN_STEPS_AT_ONCE) {
       yield thread.test(pattern, name).then((answer) => {

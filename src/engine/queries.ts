@@ -112,7 +112,7 @@ export class Queries {
     const pattern = readPattern(doc);
     if (pattern === undefined) return collection?.documents.get(doc);
     const compiled = this.#patterns.get(pattern);
-    return collection?.documentsMatching(doc, compiled, this.#nameTools);
+    return collection?.matches.find(doc, compiled, this.#nameTools);
   }
 
   /** By name. */
