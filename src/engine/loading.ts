@@ -16,6 +16,7 @@ import {
   type LoadedPortion,
   type Storage,
   StorageError,
+  type ValueRows,
 } from "../storage/storage.ts";
 import type { Collection } from "./collection.ts";
 import { type Command, type GroupReader, readGroup } from "./journal_entry.ts";
@@ -98,8 +99,17 @@ function loadPortion({ collection, loaded, documents }: Loading, portion: Loaded
     documents.set(id, collection.loadDocument(name, id));
   }
   loadChunks(collection, documents, { columns: portion.chunks, file: loaded.file });
-  for (const { key, value } of portion.values) {
-    collection.values.load(LOADED_KEY.take(key), LOADED_VALUE.takeJson(value));
+  loadValues(collection, portion.values);
+}
+
+function loadValues({ values }: Collection, { lengths, bytes }: ValueRows): void {
+  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  for (let index = 0; index < lengths.length; index += 2) {
+    const keyEnd = at + (lengths[index] as number);
+    const valueEnd = keyEnd + (lengths[index + 1] as number);
+    values.load(LOADED_KEY.point(source, at, keyEnd), LOADED_VALUE.point(source, keyEnd, valueEnd));
+    at = valueEnd;
   }
 }
 

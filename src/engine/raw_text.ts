@@ -56,16 +56,6 @@ export class RawText {
     return this.point(bytes, 0, size);
   }
 
-  /** Takes a copy of a JSON string with its quotes, which is canonical. */
-  takeJson(json: string): this {
-    if (json.length > OWN_BYTES / UTF8_BYTES_MAX) {
-      const bytes = Buffer.from(json);
-      return this.point(bytes, 1, bytes.length - 1);
-    }
-    this.#own ??= Buffer.allocUnsafeSlow(OWN_BYTES);
-    return this.point(this.#own, 1, this.#own.write(json, 0) - 1);
-  }
-
   toString(): string {
     return unescapeText(this.bytes, this.start, this.end);
   }

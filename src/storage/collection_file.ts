@@ -259,13 +259,13 @@ export class CollectionFile {
     });
   }
 
-  /** Keys, and values as JSON strings with their quotes. */
-  *values(): Iterable<{ key: string; value: string }> {
+  /** Keys and values as they are stored, the insides of JSON strings. */
+  *values(): Iterable<{ readonly key: string; readonly value: string }> {
     for (const each of this.#database.query("SELECT * FROM key_values").iterate()) {
       const { key, value, checksum } = each as KeyValueRow;
       if (checksumOf(`${key}:${value}`) !== checksum)
         throw damagedFile(this.file, `key "${key}" fails its checksum`);
-      yield { key: JSON.parse(`"${key}"`) as string, value: `"${value}"` };
+      yield { key, value };
     }
   }
 

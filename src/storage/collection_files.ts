@@ -14,10 +14,12 @@ import {
   type LoadedPortion,
   StorageError,
 } from "./storage.ts";
+import { textListOf } from "./text_list.ts";
 
 const ROWS_A_PORTION = 10_000;
 const ROWS_A_MESSAGE = 10_000;
 const NO_CHUNKS = new Float64Array(0);
+const NO_VALUES = textListOf([]);
 /** What SQLite puts beside a database. */
 const WAL = "-wal";
 const SUFFIXES = ["", WAL, "-shm", "-journal"];
@@ -53,7 +55,8 @@ export class CollectionFiles {
       if (done) break;
       portions.push(value);
       // A collection costs about as much as so many rows, even if there is nothing in it.
-      rows += 20 + value.documents.length + value.chunks.length / CHUNK_COLUMNS + value.values.length;
+      rows +=
+        20 + value.documents.length + value.chunks.length / CHUNK_COLUMNS + value.values.lengths.length / 2;
     }
     return portions;
   }
@@ -155,7 +158,7 @@ type Part = Omit<LoadedPortion, "isLast" | "collection">;
 
 /** A file's rows in portions: a large collection in many, a small one in a single one, since each is a message. */
 function* portionsOf(file: CollectionFile, collection: LoadedCollection): Iterable<LoadedPortion> {
-  let held: Part = { documents: [], chunks: NO_CHUNKS, values: [] };
+  let held: Part = { documents: [], chunks: NO_CHUNKS, values: NO_VALUES };
   for (const part of partsOf(file)) {
     if (isJoinable(held, part)) held = joinParts(held, part);
     else {
@@ -168,9 +171,16 @@ function* portionsOf(file: CollectionFile, collection: LoadedCollection): Iterab
 
 /** Documents first, which the chunks refer to, then chunks, then key-values. */
 function* partsOf(file: CollectionFile): Iterable<Part> {
-  for (const documents of inPortions(file.documents())) yield { documents, chunks: NO_CHUNKS, values: [] };
-  for (const chunks of file.chunks(ROWS_A_PORTION)) yield { documents: [], chunks, values: [] };
-  for (const values of inPortions(file.values())) yield { documents: [], chunks: NO_CHUNKS, values };
+  for (const documents of inPortions(file.documents()))
+    yield { documents, chunks: NO_CHUNKS, values: NO_VALUES };
+  for (const chunks of file.chunks(ROWS_A_PORTION)) yield { documents: [], chunks, values: NO_VALUES };
+  for (const rows of inPortions(file.values())) {
+    yield {
+      documents: [],
+      chunks: NO_CHUNKS,
+      values: textListOf(rows.flatMap(({ key, value }) => [key, value])),
+    };
+  }
 }
 
 /** Whether the two hold rows of different kinds, so that each kind keeps its bound. */
@@ -178,7 +188,7 @@ function isJoinable(a: Part, b: Part): boolean {
   return (
     (a.documents.length === 0 || b.documents.length === 0) &&
     (a.chunks.length === 0 || b.chunks.length === 0) &&
-    (a.values.length === 0 || b.values.length === 0)
+    (a.values.lengths.length === 0 || b.values.lengths.length === 0)
   );
 }
 
@@ -186,7 +196,7 @@ function joinParts(a: Part, b: Part): Part {
   return {
     documents: a.documents.length > 0 ? a.documents : b.documents,
     chunks: a.chunks.length > 0 ? a.chunks : b.chunks,
-    values: a.values.length > 0 ? a.values : b.values,
+    values: a.values.lengths.length > 0 ? a.values : b.values,
   };
 }
 

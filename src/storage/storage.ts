@@ -78,7 +78,7 @@ export type LoadedPortion = {
   readonly collection: LoadedCollection;
   readonly documents: readonly DocumentRow[];
   readonly chunks: Float64Array;
-  readonly values: readonly { readonly key: string; readonly value: string }[];
+  readonly values: ValueRows;
   readonly isLast: boolean;
 };
 

@@ -13,6 +13,8 @@ export type TextList = {
 const NO_TEXT = -1;
 
 const BYTES_AT_FIRST = 256;
+/** A UTF-16 code unit takes this many bytes at most. */
+const UTF8_BYTES_MAX = 3;
 
 /** Makes lists of texts, one at a time. */
 export class TextWriter {
@@ -34,8 +36,11 @@ export class TextWriter {
   }
 
   addText(text: string): void {
-    const bytes = Buffer.from(text);
-    this.add(bytes, 0, bytes.length);
+    const most = text.length * UTF8_BYTES_MAX;
+    if (this.#end + most > this.#bytes.length) this.#grow(most);
+    const size = this.#bytes.write(text, this.#end);
+    this.#end += size;
+    this.#lengths.push(size);
   }
 
   addNone(): void {
