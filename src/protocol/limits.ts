@@ -133,7 +133,7 @@ export const LATEST_TEXT_BYTES_MAX = 64 * MIB;
 /** How long the requests of one turn of the event loop may read and free memory: the rest is left to later turns. */
 export const PORTION_MS = 4;
 
-/** A checkpoint hands its chunks to the writer in portions of about this size, one after another. */
+/** A checkpoint hands what has changed to the writer in portions of about this size, one after another. */
 export const CHECKPOINT_PORTION_BYTES = 1 * MIB;
 
 /** Of what messages leave behind so much brings about a collection of garbage, or more where that takes long. */
