@@ -123,7 +123,11 @@ function checkRecording(entries: readonly Entry[], { base, live }: { base: strin
     for (const entry of some) disk.apply(entry);
     return disk.cut("kept", Math.random);
   });
-  const isMade = made.some((left) => differences(left, files).length === 0);
+  // And the kernel ends a write between two pages when the process is killed: its file is something in between.
+  const isMade = ends.some((undone, index) => {
+    const cutShort = undone === 0 ? undefined : entries.at(-undone)?.path;
+    return differences(made[index] as ReadonlyMap<string, Buffer>, files).every((path) => path === cutShort);
+  });
   if (!isMade) expect(differences(made[0] as ReadonlyMap<string, Buffer>, files)).toEqual([]);
 }
 
