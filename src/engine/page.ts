@@ -217,7 +217,9 @@ export class Page {
   /** How large the page is to be when it has to grow. */
   get #nextBytes(): number {
     const { blockBytes } = this;
-    return blockBytes < SMALL_PAGE_BYTES ? blockBytes + (blockBytes >> 1) : 2 * blockBytes;
+    if (blockBytes >= SMALL_PAGE_BYTES) return 2 * blockBytes;
+    // From there on in powers of two, the largest of which a full chunk fits in.
+    return Math.min(SMALL_PAGE_BYTES, blockBytes + (blockBytes >> 1));
   }
 
   #entry(index: number): number {
