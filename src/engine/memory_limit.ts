@@ -16,6 +16,8 @@ import type { ChunkStore } from "./chunk_store.ts";
 const FULL_SHARE = 0.95;
 const SHORT_SHARE = 0.8;
 const EASED_SHARE = 0.75;
+/** No more is made free for what is still to come. */
+const NEEDED_SHARE_MAX = 0.3;
 /** How much of memory may be made free within a request that would be refused otherwise: a few milliseconds. */
 const URGENT_PORTIONS_MAX = 8;
 /** When nothing could be made free, it is not tried again for so long. */
@@ -35,6 +37,8 @@ export class MemoryLimit {
   readonly #easedBytes: number;
   #relief: Promise<void> | undefined;
   #hopelessUntilMs = 0;
+  /** What was asked for last: relief makes room for another one like it, which would be refused otherwise. */
+  #neededBytes = 0;
 
   constructor(options: MemoryLimitOptions) {
     this.#options = options;
@@ -53,7 +57,8 @@ export class MemoryLimit {
    * @throws DatabaseError `memory_full`
    */
   ensureRoom(bytes: number): void {
-    const { chunks } = this.#options;
+    const { chunks, limitBytes } = this.#options;
+    this.#neededBytes = Math.min(bytes, limitBytes * NEEDED_SHARE_MAX);
     if (this.hasRoomFor(bytes)) return;
     for (let portion = 0; portion < URGENT_PORTIONS_MAX && chunks.reclaim(); portion++) {
       if (this.hasRoomFor(bytes)) return;
@@ -75,7 +80,8 @@ export class MemoryLimit {
 
   /** Whether there is more in memory than there should be. */
   get isShort(): boolean {
-    return this.#options.chunks.heldBytes > this.#shortBytes;
+    const { heldBytes, usedBytes } = this.#options.chunks;
+    return heldBytes > this.#shortBytes || usedBytes > this.#fullBytes - this.#neededBytes;
   }
 
   /** Makes free what can be at once, where nobody is kept waiting. */
@@ -88,7 +94,7 @@ export class MemoryLimit {
     const { chunks, save } = this.#options;
     chunks.isShort = true;
     let isSaved = false;
-    while (chunks.heldBytes > this.#easedBytes) {
+    while (chunks.heldBytes > this.#easedBytes || this.isShort) {
       if (chunks.reclaim()) isSaved = false;
       else if (isSaved || save === undefined) {
         this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
