@@ -221,7 +221,9 @@ class Taken {
   #takeDocuments(waiting: Queue<Series>, bytesMax: number): DocumentRows {
     const rows = this.#rows;
     const ids: number[] = [];
-    while (waiting.length > 0 && rows.byteLength + ids.length * DOCUMENT_ROW_BYTES < bytesMax) {
+    // Also those that are passed over take their time.
+    for (let looked = 0; waiting.length > 0; looked++) {
+      if (rows.byteLength + looked * DOCUMENT_ROW_BYTES >= bytesMax) break;
       const series = waiting.shift() as Series;
       if (series.isGone) continue;
       const { slab, start, end } = series.name;
@@ -235,7 +237,8 @@ class Taken {
   #takeChunks(waiting: Queue<Chunk>, bytesMax: number): ChunkRows {
     const first = this.chunks.length;
     let bytes = 0;
-    while (waiting.length > 0 && bytes + (this.chunks.length - first) * CHUNK_ROW_BYTES < bytesMax) {
+    for (let looked = 0; waiting.length > 0; looked++) {
+      if (bytes + looked * CHUNK_ROW_BYTES >= bytesMax) break;
       const chunk = waiting.shift() as Chunk;
       if (chunk.isGone || chunk.owner.isGone) continue;
       chunk.isDirty = false;

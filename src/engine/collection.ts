@@ -204,7 +204,7 @@ export class Collection implements SeriesHost {
   }
 
   *#freeDocuments(): Task {
-    for (const series of this.documents.unordered()) {
+    for (const series of this.documents.all()) {
       this.chunks.objectBytes -= DOCUMENT_BYTES;
       yield* this.#freeChunks(series.end());
     }

@@ -2,7 +2,7 @@
  * All keys of a table in order, put together between other requests: millions of keys take a second.
  */
 import type { LongWork, Task } from "./long_work.ts";
-import { mergeRuns } from "./sorting.ts";
+import { compareTexts, mergeRuns } from "./sorting.ts";
 import { END_OF_KEYS, type ValueTable } from "./value_table.ts";
 
 /** So many are sorted at once; longer lists are merged. */
@@ -23,9 +23,4 @@ export function* gatherKeys(table: ValueTable, longWork: LongWork, list: { keys:
     if (longWork.isTurnOver(run.length * SORT_UNITS)) yield;
   }
   list.keys = yield* mergeRuns(runs, compareTexts, longWork);
-}
-
-/** By UTF-16 code units. */
-export function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

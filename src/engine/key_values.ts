@@ -7,13 +7,13 @@
  */
 import { quoteText } from "../protocol/json.ts";
 import type { TextWriter } from "../storage/text_list.ts";
-import { compareTexts, gatherKeys } from "./key_list.ts";
+import { gatherKeys } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
 import { Queue } from "./queue.ts";
 import { RawText } from "./raw_text.ts";
 import { replyTooLarge } from "./reply_text.ts";
-import { mergeSorted } from "./sorting.ts";
-import { ValueTable } from "./value_table.ts";
+import { compareTexts, mergeSorted } from "./sorting.ts";
+import { ROW_BYTES, ValueTable } from "./value_table.ts";
 
 /** What a checkpoint has taken to save. */
 export type TakenValues = { readonly hashes: readonly number[]; readonly removed: readonly string[] };
@@ -102,7 +102,9 @@ export class KeyValues {
   takeChanges(rows: TextWriter, bytesMax: number): TakenValues {
     const waiting = this.#removed;
     const removed: string[] = [];
-    while (waiting !== undefined && waiting.length > 0 && rows.byteLength < bytesMax) {
+    while (waiting !== undefined && waiting.length > 0) {
+      // Also those that are passed over take their time.
+      if (rows.byteLength + removed.length * ROW_BYTES >= bytesMax) break;
       const text = waiting.shift() as string;
       const key = LISTED.take(text);
       removed.push(text);

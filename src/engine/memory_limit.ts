@@ -98,6 +98,8 @@ export class MemoryLimit {
       if (chunks.reclaim()) isSaved = false;
       else if (isSaved || save === undefined) {
         this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
+        // It is not to be had: whoever is refused is not to keep others from what they remember.
+        this.#neededBytes = 0;
         break;
       } else {
         // The checkpoint that comes in its turn says in the log what is wrong with the disk.

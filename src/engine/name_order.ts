@@ -5,9 +5,8 @@
  * anew takes a second, and merging one into a list of them 50 ms, in which nobody else is answered. The list that
  * readers want is made of the blocks when something has changed, which copies 8 bytes a name.
  */
-import { compareTexts } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
-import { mergeRuns } from "./sorting.ts";
+import { compareTexts, mergeRuns } from "./sorting.ts";
 
 type Named = { readonly name: { readonly text: string } };
 

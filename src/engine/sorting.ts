@@ -6,6 +6,11 @@ import type { LongWork } from "./long_work.ts";
 /** Less than 0 where `a` comes first, more where `b` does. */
 export type Compare<Item> = (a: Item, b: Item) => number;
 
+/** By UTF-16 code units. */
+export function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** What merging an item costs, in LongWork's units. */
 const MERGE_UNITS = 1;
 /** So many items are merged between two looks at the clock. */

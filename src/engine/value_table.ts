@@ -21,8 +21,8 @@ const PART_BYTES_MAX = 256 * 1024;
 const SPLIT_COUNT_MIN = 4;
 /** So many of a hash's highest bits choose a part; beyond that parts just grow. */
 const DEPTH_MAX = 20;
-/** What a row costs whoever saves it, beside its texts. */
-const ROW_BYTES = 64;
+/** What a row costs whoever takes and saves it, beside its texts. */
+export const ROW_BYTES = 64;
 
 /** What a table without keys is looked up in; most collections have none. */
 const NO_ENTRIES = ValuePart.forWords(0, 0);
