@@ -65,6 +65,8 @@ export class ChunkStore {
   readonly #growing = new Queue<Chunk>();
   /** Packed chunks that may be let go when they are on disk, oldest first. */
   readonly #packed = new Queue<Chunk>();
+  /** How many of them are gone. */
+  #goneListed = 0;
   /** Chunks with a page that is only a copy, oldest first. */
   readonly #copies = new Queue<Chunk>();
   #copiesBytes = 0;
@@ -86,6 +88,11 @@ export class ChunkStore {
   /** The same with what is free between them, and cannot be given back to the system yet. */
   get heldBytes(): number {
     return this.slabs.touchedBytes + this.objectBytes;
+  }
+
+  /** How many places of queues there are, those of chunks that are gone with them. */
+  get waitingCount(): number {
+    return this.#full.length + this.#growing.length + this.#packed.length;
   }
 
   /** A chunk that is about to get a page; `previous` is the one before it in its document. */
@@ -181,13 +188,15 @@ export class ChunkStore {
     if (chunk.isCold) this.coldCount--;
     if (chunk.isCopy) this.#noLongerCopy(chunk);
     chunk.isGone = true;
+    if (chunk.isListed) this.#goneListed++;
     chunk.page?.free(this.slabs);
     chunk.page = undefined;
     if (chunk.isPacked) chunk.dropPacked(this.slabs);
   }
 
   /**
-   * Packs some of the chunks that rest.
+   * Packs some of the chunks that rest, and forgets some that are gone: as long as they stand in a queue, their documents
+   * and collections are in memory.
    *
    * @returns whether there may be more to do at once.
    */
@@ -195,7 +204,8 @@ export class ChunkStore {
     this.seconds = seconds;
     const full = this.#packResting(this.#full, YOUNG_A_CALL);
     const growing = this.#packResting(this.#growing, LOOKED_AT_A_CALL);
-    if (full || growing) return true;
+    const packed = this.#forgetGone();
+    if (full || growing || packed) return true;
     this.slabs.trim();
     return false;
   }
@@ -215,10 +225,14 @@ export class ChunkStore {
     let packed = 0;
     let young = 0;
     let looked = 0;
+    let left = 0;
     const most = Math.min(queue.length, LOOKED_AT_A_CALL);
     for (; looked < most && packed < PACKED_A_CALL && young < youngMax; looked++) {
       const chunk = queue.shift() as Chunk;
-      if (!this.#leave(queue, chunk)) continue;
+      if (!this.#leave(queue, chunk)) {
+        left++;
+        continue;
+      }
       if (this.seconds - chunk.touchedAt < this.#restSeconds << chunk.restDoublings) {
         young++;
         this.#enter(queue, chunk);
@@ -227,7 +241,19 @@ export class ChunkStore {
         this.#pack(chunk);
       }
     }
-    return packed === PACKED_A_CALL;
+    return packed === PACKED_A_CALL || left > LOOKED_AT_A_CALL / 2;
+  }
+
+  /** Looks for packed chunks that are gone, where they are most of all. */
+  #forgetGone(): boolean {
+    if (this.#goneListed * 2 <= this.#packed.length) return false;
+    const most = Math.min(this.#packed.length, LOOKED_AT_A_CALL);
+    for (let looked = 0; looked < most; looked++) {
+      const chunk = this.#packed.shift() as Chunk;
+      if (chunk.isGone) this.#goneListed--;
+      else this.#packed.push(chunk);
+    }
+    return this.#goneListed * 2 > this.#packed.length;
   }
 
   /** Full chunks first: nobody is going to add to them. */
@@ -268,6 +294,7 @@ export class ChunkStore {
     for (let looked = 0; looked < most; looked++) {
       const chunk = this.#packed.shift() as Chunk;
       chunk.isListed = false;
+      if (chunk.isGone) this.#goneListed--;
       if (chunk.isGone || !chunk.isPacked) continue;
       if (chunk.isOnDisk && (isUrgent || this.seconds - chunk.touchedAt > LATELY_SECONDS)) {
         this.#cool(chunk);
