@@ -24,7 +24,12 @@ const TARGETS = [
 type Target = (typeof TARGETS)[number];
 
 /** A thread's code is an entry point of its own; it is found beside the first one, by its path below src. */
-const ENTRY_POINTS = ["src/cli/main.ts", "src/storage/worker.ts", "src/engine/pattern_worker.ts"];
+const ENTRY_POINTS = [
+  "src/cli/main.ts",
+  "src/storage/worker.ts",
+  "src/engine/pattern_worker.ts",
+  "src/server/frame_worker.ts",
+];
 
 function git(...args: string[]): string | undefined {
   if (Bun.which("git") === null) return undefined;

@@ -17,7 +17,7 @@ const DIRECTION: Readonly<Record<string, readonly string[]>> = {
   threads: [],
   storage: ["threads", "protocol"],
   engine: ["storage", "threads", "protocol"],
-  server: ["engine", "storage", "protocol"],
+  server: ["engine", "storage", "threads", "protocol"],
   client: ["protocol"],
   archive: ["client", "protocol"],
   bench: [],

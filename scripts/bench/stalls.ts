@@ -69,22 +69,34 @@ const SITUATIONS: Readonly<Record<string, (setup: Setup) => Promise<Waits>>> = {
         }
       }),
     ),
-  "frames of 16 MiB": (setup) =>
-    withServer(setup, { records: 1_000 }, async ({ session, poll }) =>
-      poll(async () => {
-        const count = setup.isTiny ? 100 : LARGE_FRAME_RECORDS;
-        for (let frame = 0; frame < (setup.isTiny ? 2 : 10); frame++) {
-          const records = Array.from({ length: count }, (_, index) => ({
-            ts: FIRST_TS + frame * count + index,
-            doc: documentName(index % 100),
-            data: '{"temperature":21.5,"state":"ok"}',
-            col: "large",
-          }));
-          await session.ask("ins", records);
-        }
-      }),
-    ),
+  "frames of 16 MiB": (setup) => duringFrames(setup, "ins", (record) => record),
+  "frames of 16 MiB that only the schema can read": (setup) =>
+    duringFrames(setup, "ins", (record) => ({ ...record, ts: String(record.ts) })),
+  "dmrec frames of 6 MiB": (setup) => duringFrames(setup, "dmrec", ({ ts, doc, col }) => ({ ts, doc, col })),
 };
+
+type LargeRecord = { ts: number; doc: string; data: string; col: string };
+
+function duringFrames(
+  setup: Setup,
+  type: "ins" | "dmrec",
+  change: (record: LargeRecord) => object,
+): Promise<Waits> {
+  return withServer(setup, { records: 1_000 }, ({ session, poll }) =>
+    poll(async () => {
+      const count = setup.isTiny ? 100 : LARGE_FRAME_RECORDS;
+      for (let frame = 0; frame < (setup.isTiny ? 2 : 10); frame++) {
+        const records = Array.from({ length: count }, (_, index) => ({
+          ts: FIRST_TS + frame * count + index,
+          doc: documentName(index % 100),
+          data: '{"temperature":21.5,"state":"ok"}',
+          col: "large",
+        }));
+        await session.ask(type, records.map(change));
+      }
+    }),
+  );
+}
 
 type Poll = (work: () => Promise<void>) => Promise<Waits>;
 type Situation = { readonly server: MeasuredServer; readonly session: BenchSession; readonly poll: Poll };

@@ -1,10 +1,12 @@
 /**
  * `fluxiondb check`: reads all of a data directory, and says what is wrong with it.
  */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { type DatabaseCounts, MemoryDatabase } from "../engine/memory_database.ts";
+import { nextTurn } from "../engine/next_turn.ts";
 import type { Verified } from "../engine/verification.ts";
 import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import { StorageError } from "../storage/storage.ts";
@@ -92,7 +94,7 @@ async function checkFiles(storage: SqliteStorage, problems: string[], signal: Ab
   for await (const found of storage.problems()) {
     problems.push(...found);
     bar.update({ part: ++count / storage.fileCount, count, unit: "files" });
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     signal.throwIfAborted();
   }
 }
@@ -110,7 +112,7 @@ async function verify(
     if (done) return value;
     if (chunks % CHUNKS_A_TURN !== 0) continue;
     bar.update({ part: value.records / total.records, count: value.records, unit: "records" });
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     signal.throwIfAborted();
   }
 }

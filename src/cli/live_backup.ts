@@ -3,7 +3,9 @@
  *
  * One at a time, since each takes as much room as the data.
  */
+
 import type { MemoryDatabase } from "../engine/memory_database.ts";
+import { nextTurn } from "../engine/next_turn.ts";
 import type { BackupStream } from "../server/operations.ts";
 import { writeBackup } from "../storage/backup_file.ts";
 import type { Snapshot } from "../storage/storage.ts";
@@ -75,7 +77,7 @@ function streamOf(
   return new ReadableStream({
     async pull(controller) {
       // Files come from the system's memory at once: without this, nobody else had a turn until the end.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       let next: IteratorResult<Uint8Array>;
       try {
         next = await blocks.next();

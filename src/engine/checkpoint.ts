@@ -9,6 +9,7 @@
  * It is committed when the journal has all of it on the disk. A collection ahead of the journal would hold its part of
  * a batch whose other part is lost, and groups that get the lost ones' numbers would be taken for those it has seen.
  */
+
 import { CHECKPOINT_PORTION_BYTES } from "../protocol/limits.ts";
 import {
   CHUNK_BODY_BYTES,
@@ -34,6 +35,7 @@ import { plainBytesMax, writePlain } from "./chunk_codec.ts";
 import type { Collection } from "./collection.ts";
 import type { Collections } from "./collections.ts";
 import type { TakenValues } from "./key_values.ts";
+import { nextTurn } from "./next_turn.ts";
 import type { Queue } from "./queue.ts";
 import type { Series } from "./series.ts";
 
@@ -167,7 +169,7 @@ async function saveCollection(
 async function noteSaved(chunks: readonly Chunk[]): Promise<void> {
   for (let from = 0; from < chunks.length; from += NOTED_A_TURN) {
     for (const chunk of chunks.slice(from, from + NOTED_A_TURN)) chunk.isOnDisk = !chunk.isDirty;
-    if (from + NOTED_A_TURN < chunks.length) await new Promise((resolve) => setImmediate(resolve));
+    if (from + NOTED_A_TURN < chunks.length) await nextTurn();
   }
 }
 

@@ -25,6 +25,15 @@ const NAME_BYTES_AT_FIRST = 16 * 1024;
 const TEXT_BYTES_KEPT = 4 * 1024 * 1024;
 const BATCHES_KEPT = 1000;
 
+/** A batch on its way between threads. */
+export type BatchParts = {
+  readonly count: number;
+  readonly textLength: number;
+  readonly text: ArrayBuffer;
+  readonly columns: ArrayBuffer;
+  readonly names: ArrayBuffer;
+};
+
 export class InsertBatch {
   /** How many records there are. */
   count = 0;
@@ -46,6 +55,31 @@ export class InsertBatch {
   constructor() {
     this.names = Buffer.allocUnsafeSlow(NAME_BYTES_AT_FIRST);
     this.#ownNames = { bytes: this.names, length: 0 };
+  }
+
+  /** The batch that another thread has filled. */
+  static of({ count, textLength, text, columns, names }: BatchParts): InsertBatch {
+    const batch = new InsertBatch();
+    batch.count = count;
+    batch.columns = new Int32Array(columns);
+    batch.names = Buffer.from(names);
+    batch.textLength = textLength;
+    batch.#useText(Buffer.from(text));
+    return batch;
+  }
+
+  /** All that it holds, to be handed over: neither the batch nor what it was read from can be used after that. */
+  parts(): BatchParts {
+    const { count, textLength } = this;
+    const [text, columns, names] = [this.text.buffer, this.columns.buffer, this.names.buffer];
+    return { count, textLength, text, columns, names } as BatchParts;
+  }
+
+  /** Frees its memory at once, instead of when the garbage is collected. It is void from then on. */
+  free(): void {
+    for (const buffer of [this.text.buffer, this.columns.buffer, this.names.buffer] as ArrayBuffer[]) {
+      if (!buffer.detached) buffer.transfer(0);
+    }
   }
 
   clear(): void {

@@ -38,15 +38,19 @@ export const COMMAND_TYPES = [
 export type CommandType = (typeof COMMAND_TYPES)[number];
 export type Command = { [Type in CommandType]: { type: Type; request: Request<Type> } }[CommandType];
 
-type Timed = { high: number; low: number };
-
-/** A command's JSON; timestamps become their digits. */
+/** A command's JSON; timestamps become their digits, as text. */
 export function writeCommand({ type, request }: Command): string {
-  // A function costs more than the rest of it, and only these two hold timestamps.
-  if (type !== "dmrec" && type !== "drrng") return JSON.stringify([type, request]);
-  return JSON.stringify([type, request], (_key, value: unknown) =>
-    typeof value === "object" && value !== null && "high" in value ? timestampToText(value as Timed) : value,
-  );
+  // A function that JSON calls for each value costs twice as much, and only these two hold timestamps.
+  if (type === "dmrec") {
+    const keys = request.map(({ col, doc, ts }) => ({ col, doc, ts: timestampToText(ts) }));
+    return JSON.stringify([type, keys]);
+  }
+  if (type === "drrng") {
+    const { fromTs, toTs, ...document } = request;
+    const times = { fromTs: timestampToText(fromTs), toTs: timestampToText(toTs) };
+    return JSON.stringify([type, { ...document, ...times }]);
+  }
+  return JSON.stringify([type, request]);
 }
 
 const TIMESTAMP_FIELDS = new Set(["ts", "fromTs", "toTs"]);

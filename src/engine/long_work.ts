@@ -5,8 +5,10 @@
  * In line everybody gets a portion in turn, and a turn has time for one of them. So what another client waits for a
  * turn does not grow with the number of long requests.
  */
+
 import { PORTION_MS } from "../protocol/limits.ts";
 import type { Asker } from "./database.ts";
+import { nextTurn } from "./next_turn.ts";
 import { Queue } from "./queue.ts";
 
 export type LongWorkOptions = {
@@ -96,7 +98,7 @@ export class LongWork {
   /** Resolves when nobody is in line, or going to be. */
   async drain(): Promise<void> {
     while (this.#waiting.length + this.#parkedCount > 0) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
 

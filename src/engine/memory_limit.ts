@@ -7,10 +7,12 @@
  * Up to four fifths of it nothing is done. Beyond, chunks are packed, and what is on disk is let go, in small portions
  * between requests; what is not on disk yet is saved by a checkpoint out of turn. Writes that come meanwhile are taken
  * and answered when there is room again, so whoever waits for answers is held back and nobody is turned away. What
- * would come near the limit itself is refused with `memory_full`.
+ * would come near the limit itself is refused with `memory_full`, and with when to try again: dispatch.ts does.
  */
+
 import { DatabaseError } from "../protocol/errors.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** Shares of the limit: where writes are refused (the rest is for pages that grow), where relief begins, and ends. */
 const FULL_SHARE = 0.95;
@@ -29,6 +31,16 @@ export type MemoryLimitOptions = {
   /** Saves what is not on disk yet; without, there is no disk. */
   readonly save: (() => Promise<unknown>) | undefined;
 };
+
+export class MemoryFull extends DatabaseError {
+  /** When there may be room; undefined where nothing more can be made free. */
+  readonly relief: Promise<void> | undefined;
+
+  constructor(message: string, relief: Promise<void> | undefined) {
+    super("memory_full", message);
+    this.relief = relief;
+  }
+}
 
 export class MemoryLimit {
   readonly #options: MemoryLimitOptions;
@@ -54,7 +66,7 @@ export class MemoryLimit {
   /**
    * Call before something is added, with about as many bytes as it takes.
    *
-   * @throws DatabaseError `memory_full`
+   * @throws MemoryFull
    */
   ensureRoom(bytes: number): void {
     const { chunks, limitBytes } = this.#options;
@@ -63,7 +75,7 @@ export class MemoryLimit {
     for (let portion = 0; portion < URGENT_PORTIONS_MAX && chunks.reclaim(); portion++) {
       if (this.hasRoomFor(bytes)) return;
     }
-    throw new DatabaseError("memory_full", this.#explain(bytes));
+    throw new MemoryFull(this.#explain(bytes), this.relieve());
   }
 
   /** Call after something was added: when there is room again; undefined where there is. */
@@ -106,7 +118,7 @@ export class MemoryLimit {
         await save().catch(() => {});
         isSaved = true;
       }
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     chunks.isShort = this.isShort;
   }

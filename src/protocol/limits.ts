@@ -13,6 +13,15 @@ export const FRAME_BYTES_MAX = 16 * MIB;
 /** The largest reply that is sent, `--max-reply`; beyond it the request gets `reply_too_large`. */
 export const REPLY_BYTES_MAX = 256 * MIB;
 
+/** A longer frame is read on a thread of its own, in UTF-16 code units: the scan of it would take some milliseconds. */
+export const FRAME_LENGTH_AT_ONCE = 1 * MIB;
+
+/** The same of frames that only the schema can read, which takes ten to twenty times longer. */
+export const UNUSUAL_FRAME_LENGTH_AT_ONCE = 64 * KIB;
+
+/** What may wait for that thread, in UTF-16 code units; beyond it frames are read at once. */
+export const FRAMES_WAITING_LENGTH_MAX = 64 * MIB;
+
 /** The records of one `ins` or `dmrec`, `--max-records`; more than fit in a frame of 16 MiB. */
 export const FRAME_RECORDS_MAX = 1_000_000;
 

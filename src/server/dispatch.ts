@@ -1,24 +1,33 @@
 /**
- * From a frame to its reply: the fast path for frequent messages; else permission, schema, handler.
+ * From a frame to its reply: the fast path for frequent messages; else permission, schema, handler. A large frame is read
+ * on another thread first.
  *
  * The one place that catches what handlers throw: a DatabaseError is an answer, anything else a bug, which is logged.
  */
 import type { AnswerText } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
+import { MemoryFull } from "../engine/memory_limit.ts";
 import { neverInline } from "../engine/never_inline.ts";
 import { RawText } from "../engine/raw_text.ts";
 import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
 import { DatabaseError } from "../protocol/errors.ts";
+import {
+  FRAME_LENGTH_AT_ONCE,
+  FRAMES_WAITING_LENGTH_MAX,
+  UNUSUAL_FRAME_LENGTH_AT_ONCE,
+} from "../protocol/limits.ts";
 import type { MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
 import { KEY_EXPIRED } from "./connections.ts";
 import type { Context } from "./context.ts";
 import { readFast } from "./fast_request.ts";
 import { FrameScanner } from "./frame_scanner.ts";
+import { FrameThread } from "./frame_thread.ts";
 import type { FrameTurns } from "./frame_turns.ts";
 import { checkCollections, deniedError } from "./key_guard.ts";
+import type { LargeBatch, LargeRequest } from "./large_frame.ts";
 import { LargeReplies } from "./large_replies.ts";
 import type { Metrics } from "./metrics.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
@@ -42,11 +51,15 @@ type Promised = {
   readonly answer: Promise<AnswerText>;
 };
 
+/** As far as reading has come. The id is JSON. */
+type KnownFrame = { readonly id?: string | undefined; readonly type?: MessageType | undefined };
+
 /** A longer reply has turns of its own. */
 const LARGE_REPLY_LENGTH = 1024 * 1024;
 
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_POLICY = 1008;
+const BAD_FRAME = "Bad frame";
 const UNTIMED_LENGTH_MAX = 64 * 1024;
 /** Of small ones the clock is looked at for one in so many. */
 const UNTIMED_RUN = 64;
@@ -60,6 +73,7 @@ export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #context: Context;
   readonly #scanner = new FrameScanner();
+  readonly #frameThread = new FrameThread(FRAMES_WAITING_LENGTH_MAX);
   readonly #largeReplies = new LargeReplies();
   /** Of the frame at hand, as far as they are known. */
   #id: string | undefined;
@@ -80,6 +94,11 @@ export class Dispatch {
   /** What clients are told of a commit that failed; a bug is logged. */
   readonly commitFailure = (error: unknown): DatabaseError => this.#toDatabaseError(error, undefined);
 
+  /** Ends the thread of large frames; call when nobody waits for a reply. */
+  close(): Promise<void> {
+    return this.#frameThread.close();
+  }
+
   /** Handles one frame; its reply is sent or put in line before this returns. */
   handle(connection: Connection, frame: Frame): void {
     if (typeof frame !== "string") {
@@ -94,17 +113,18 @@ export class Dispatch {
     }
     this.#untimed = (this.#untimed + 1) % UNTIMED_RUN;
     this.#startedAtMs = this.#untimed === 0 ? this.#options.nowMs() : undefined;
+    if (frame.length > FRAME_LENGTH_AT_ONCE && this.#isReadBeside(connection, frame)) return;
     if (frame.length > UNTIMED_LENGTH_MAX) this.#takesLong();
     this.#id = undefined;
     this.#type = undefined;
-    let reply: string | undefined;
     try {
-      reply = this.#perform(connection, frame, limits);
+      const reply = this.#perform(connection, frame, limits);
+      if (reply !== undefined) connection.reply(reply);
     } catch (error) {
-      reply = this.#failure(connection, error);
+      if (this.#isTriedAgain(connection, frame, error)) return;
+      connection.reply(this.#failure(connection, error, { id: this.#id, type: this.#type }));
+      if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
     }
-    if (reply !== undefined) connection.reply(reply);
-    if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, "Bad frame");
     if (this.#type !== undefined) this.#options.metrics.request(this.#type);
     if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, this.#type, this.#startedAtMs);
   }
@@ -135,6 +155,8 @@ export class Dispatch {
         return this.#execute(connection, ROUTES[scanned], scanner.id, request, frame.length);
       }
     }
+    if (frame.length > UNUSUAL_FRAME_LENGTH_AT_ONCE && this.#isReadBeside(connection, frame))
+      return undefined;
     const message = readMessage(frame);
     const id = JSON.stringify(message.id);
     this.#id = id;
@@ -169,20 +191,11 @@ export class Dispatch {
     return undefined;
   }
 
-  async #promisedAnswer(
-    connection: Connection,
-    { id, type, head, request, answer }: Promised,
-  ): Promise<string> {
+  async #promisedAnswer(connection: Connection, promised: Promised): Promise<string> {
+    const { id, type } = promised;
     const startedAtMs = this.#options.nowMs();
     try {
-      const text = await answer;
-      // The key may have been changed meanwhile.
-      checkPermission(connection.apiKey, type);
-      const { limits } = connection.apiKey;
-      if (limits !== undefined) checkCollections(limits, type, request);
-      const reply = this.#answer(id, head, text);
-      if (reply.length > LARGE_REPLY_LENGTH && !connection.isGone) await this.#largeReplies.join(reply);
-      return reply;
+      return await this.#awaitedAnswer(connection, promised);
     } catch (error) {
       // It goes nowhere: what went wrong is that nobody waits for it.
       if (connection.isGone) return "";
@@ -192,17 +205,98 @@ export class Dispatch {
     }
   }
 
+  async #awaitedAnswer(
+    connection: Connection,
+    { id, type, head, request, answer }: Promised,
+  ): Promise<string> {
+    const text = await answer;
+    // The key may have been changed meanwhile.
+    checkPermission(connection.apiKey, type);
+    const { limits } = connection.apiKey;
+    if (limits !== undefined) checkCollections(limits, type, request);
+    const reply = this.#answer(id, head, text);
+    if (reply.length > LARGE_REPLY_LENGTH && !connection.isGone) await this.#largeReplies.join(reply);
+    return reply;
+  }
+
+  /** Has a frame read on another thread, and its reply put in line; false where too much waits for that already. */
+  #isReadBeside(connection: Connection, frame: string, ready?: Promise<void>): boolean {
+    if (this.#frameThread.isFull) return false;
+    // It is timed to its end.
+    this.#startedAtMs = undefined;
+    connection.replyWith(this.#answerLarge(connection, frame, ready));
+    return true;
+  }
+
+  /** Has a write for which there was no room done when there is, as a large frame; false where there will be none. */
+  #isTriedAgain(connection: Connection, frame: string, error: unknown): boolean {
+    if (!(error instanceof MemoryFull) || error.relief === undefined) return false;
+    return this.#isReadBeside(connection, frame, error.relief);
+  }
+
+  async #answerLarge(connection: Connection, frame: string, ready?: Promise<void>): Promise<string> {
+    const startedAtMs = this.#options.nowMs();
+    let known: KnownFrame = {};
+    try {
+      const read = await this.#frameThread.read(frame, ready);
+      known = read;
+      if (read.type !== undefined) checkPermission(connection.apiKey, read.type);
+      if ("failure" in read) throw new DatabaseError(read.failure.code, read.failure.message);
+      return await this.#performLarge(connection, read);
+    } catch (error) {
+      if (known.id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
+      return this.#failure(connection, error, known);
+    } finally {
+      if (known.type !== undefined) this.#options.metrics.request(known.type);
+      this.#logIfSlow(connection, known.type, startedAtMs);
+    }
+  }
+
+  async #performLarge(connection: Connection, read: LargeBatch | LargeRequest): Promise<string> {
+    if (!("batch" in read)) return whenThereIsRoom(() => this.#executeLarge(connection, read));
+    const batch = InsertBatch.of(read.batch);
+    try {
+      await whenThereIsRoom(() => this.#insertLarge(connection, batch));
+    } finally {
+      batch.free();
+    }
+    return okReply(read.id);
+  }
+
+  /** What a client that has gone meanwhile has sent is stored all the same: it would have been, had it been short. */
+  async #insertLarge({ apiKey: { limits } }: Connection, batch: InsertBatch): Promise<void> {
+    if (limits?.mayInsert(batch) === false) throw deniedError();
+    const written = this.#context.database.insert(batch);
+    // The commit may take a while.
+    batch.free();
+    await written;
+  }
+
+  async #executeLarge(connection: Connection, { id, type, request }: LargeRequest): Promise<string> {
+    const { limits } = connection.apiKey;
+    if (limits !== undefined) checkCollections(limits, type, request);
+    const { handle, isWrite, head } = ROUTES[type];
+    const result = handle(this.#context, request as never, connection);
+    if (isWrite) {
+      await result;
+      return okReply(id);
+    }
+    if (!(result instanceof Promise)) return this.#answer(id, head, result as AnswerText);
+    const answer = result as Promise<AnswerText>;
+    return this.#awaitedAnswer(connection, { id, type, head, request, answer });
+  }
+
   #answer(id: string, head: AsciiText, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
     if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
     throw replyTooLarge(replyBytesMax);
   }
 
-  #failure(connection: Connection, error: unknown): string {
-    const { ip, name } = connection;
-    const failure = this.#toDatabaseError(error, this.#type);
+  /** The reply to a request that failed, as far as the request is known. */
+  #failure({ ip, name }: Connection, error: unknown, { id, type }: KnownFrame): string {
+    const failure = this.#toDatabaseError(error, type);
     if (failure.code === "bad_frame") this.#options.log.badFrame({ ip, name, reason: failure.message });
-    return failureReply(this.#id, failure);
+    return failureReply(id, failure);
   }
 
   /** What a client is told of whatever failed; a bug is logged. */
@@ -237,6 +331,18 @@ export class Dispatch {
 function kept(request: unknown): unknown {
   const col = (request as { col?: unknown } | undefined)?.col;
   return col instanceof RawText ? { ...(request as object), col: col.toString() } : request;
+}
+
+/** Does a write, and does it again as long as room is made for what there was none for. */
+async function whenThereIsRoom<Result>(write: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof MemoryFull) || error.relief === undefined) throw error;
+      await error.relief;
+    }
+  }
 }
 
 function isLarger(text: AnswerText, bytesMax: number): boolean {

@@ -4,6 +4,8 @@
  * A large text is pieces, which become one when somebody reads it. That takes as long as to hand it to the network, half a
  * millisecond a megabyte each, and neither can be divided.
  */
+import { nextTurn } from "../engine/next_turn.ts";
+
 export class LargeReplies {
   #last: Promise<void> = Promise.resolve();
 
@@ -18,5 +20,3 @@ export class LargeReplies {
     setImmediate(resolve);
   }
 }
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -193,6 +193,7 @@ export function startServer(options: ServerOptions): RunningServer {
     },
     async stop() {
       await stop(parts, server);
+      await dispatch.close();
       loopDelay.stop();
       keyExpiry.stop();
       await operations?.stop(true);

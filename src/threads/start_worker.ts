@@ -4,7 +4,7 @@
  * In the executable every module has the address of the whole, beside which a thread's entry point has its place in the
  * source tree. scripts/build.ts lists them too, and says with this definition that it was built.
  */
-export type EntryPoint = "storage/worker.ts" | "engine/pattern_worker.ts";
+export type EntryPoint = "storage/worker.ts" | "engine/pattern_worker.ts" | "server/frame_worker.ts";
 
 declare const FLUXIONDB_BUILD_SOURCES: string | undefined;
 const SOURCES = typeof FLUXIONDB_BUILD_SOURCES === "string" ? FLUXIONDB_BUILD_SOURCES : "../";

@@ -2,8 +2,10 @@
  * Calls from the main thread to another one: typed by the object that answers there (worker_service.ts), which takes
  * them in order.
  */
+import type { Transferred } from "./transferred.ts";
 
-export type Call = { readonly id: number; readonly method: string; readonly args: readonly unknown[] };
+/** Flat: Bun hands an array's texts over as they are, and copies those of objects within. */
+export type Call = readonly [id: number, method: string, ...args: unknown[]];
 export type Outcome = {
   readonly id: number;
   readonly value?: unknown;
@@ -11,6 +13,9 @@ export type Outcome = {
 };
 
 type Method = (...args: never[]) => unknown;
+/** What a call brings about. */
+type ResultOf<Called extends Method> =
+  Awaited<ReturnType<Called>> extends Transferred<infer Value> ? Value : Awaited<ReturnType<Called>>;
 type MethodsOf<Service> = { [Name in keyof Service]: Service[Name] extends Method ? Service[Name] : never };
 
 type Waiting = { resolve: (value: unknown) => void; reject: (error: Error) => void };
@@ -52,8 +57,8 @@ export class WorkerLink<Service> {
   call<Name extends keyof MethodsOf<Service> & string>(
     method: Name,
     ...args: Parameters<MethodsOf<Service>[Name]>
-  ): Promise<Awaited<ReturnType<MethodsOf<Service>[Name]>>> {
-    return this.#post(method, args) as Promise<Awaited<ReturnType<MethodsOf<Service>[Name]>>>;
+  ): Promise<ResultOf<MethodsOf<Service>[Name]>> {
+    return this.#post(method, args) as Promise<ResultOf<MethodsOf<Service>[Name]>>;
   }
 
   /**
@@ -75,7 +80,7 @@ export class WorkerLink<Service> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, method, args } satisfies Call);
+      this.#worker.postMessage([id, method, ...args] satisfies Call);
     });
   }
 

@@ -1,14 +1,19 @@
 /**
  * The other side of worker_link.ts: lets an object answer the calls that come from the main thread, in their order.
  */
+import { Transferred } from "./transferred.ts";
 import type { Call, Outcome } from "./worker_link.ts";
 
 declare const self: Worker;
 
 /** To be called once in a thread, with whoever does the calls. */
 export function serveCalls(perform: (method: string, args: readonly unknown[]) => unknown): void {
-  self.onmessage = ({ data: { id, method, args } }: MessageEvent<Call>) => {
-    const done = (value: unknown): void => self.postMessage({ id, value } satisfies Outcome);
+  self.onmessage = ({ data: [id, method, ...args] }: MessageEvent<Call>) => {
+    const done = (value: unknown): void => {
+      if (value instanceof Transferred) {
+        self.postMessage({ id, value: value.value } satisfies Outcome, [...value.buffers]);
+      } else self.postMessage({ id, value } satisfies Outcome);
+    };
     const failed = (error: unknown): void =>
       self.postMessage({ id, error: describeError(error) } satisfies Outcome);
     try {

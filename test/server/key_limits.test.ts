@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { MESSAGES, type MessageType } from "../../src/protocol/messages.ts";
 import type { TestClient } from "../support/test_client.ts";
-import { ask, exchange, frameOf, TestServer } from "./test_server.ts";
+import { ask, exchange, frameOf, large, TestServer } from "./test_server.ts";
 
 const DENIED = '{"id":"1","error":"permission denied"}';
 const OK = '{"id":"1"}';
@@ -80,6 +80,7 @@ describe("a key that is limited to collections", () => {
           frameOf(type, request(col)),
           JSON.stringify({ id: "1", type, data: request(col) }),
           JSON.stringify({ id: "1", type, data: request(col), more: 1 }),
+          large(frameOf(type, request(col))),
         ]) {
           expect(await exchange(client, frame)).toBe(DENIED);
         }
@@ -87,6 +88,7 @@ describe("a key that is limited to collections", () => {
       expect(await stateOf()).toEqual(before);
       for (const col of ["mine", "ours-1", "ours-new"]) {
         expect(await ask(client, type, request(col))).not.toContain('"error"');
+        expect(await exchange(client, large(frameOf(type, request(col))))).not.toContain('"error"');
       }
     },
   );

@@ -7,7 +7,7 @@ import { MemoryDatabase, type MemoryDatabaseOptions } from "../../src/engine/mem
 import { ConnectionRate } from "../../src/server/connection_rate.ts";
 import type { TestClient } from "../support/test_client.ts";
 import { DelayedDatabase } from "./delayed_database.ts";
-import { ask, exchange, frameOf, KEYS, TestServer } from "./test_server.ts";
+import { ask, exchange, frameOf, KEYS, large, TestServer } from "./test_server.ts";
 
 const OK = '{"id":"1"}';
 
@@ -25,17 +25,18 @@ async function limitedServer(limits: MemoryDatabaseOptions) {
 
 const record = (col: string, doc: string, data: string = "x", ts: unknown = 1) => ({ ts, doc, data, col });
 
-/** By each path: escaped text, plain JSON, and what is left to the schema. */
+/** By each path: escaped text, plain JSON, what is left to the schema, and a frame that another thread reads. */
 async function insertEachWay(client: TestClient, records: readonly object[]): Promise<unknown[]> {
   const replies = [
     await exchange(client, frameOf("ins", records)),
     await exchange(client, JSON.stringify({ id: "1", type: "ins", data: records })),
     await exchange(client, JSON.stringify({ id: "1", type: "ins", data: records, more: 1 })),
+    await exchange(client, large(frameOf("ins", records))),
   ];
   return replies.map((reply) => JSON.parse(reply));
 }
 
-const thrice = (error: string, code: string): unknown[] => Array(3).fill({ id: "1", error, code });
+const eachTime = (error: string, code: string): unknown[] => Array(4).fill({ id: "1", error, code });
 
 async function stateOf(client: TestClient): Promise<string> {
   const { collections } = JSON.parse(await ask(client, "cols", {})) as { collections: string[] };
@@ -57,7 +58,7 @@ describe("frameRecordsMax", () => {
         client,
         ["x", "y", "z"].map((doc) => record("c", doc)),
       ),
-    ).toEqual(thrice("ins: expected at most 2 records (--max-records), got 3", "too_large"));
+    ).toEqual(eachTime("ins: expected at most 2 records (--max-records), got 3", "too_large"));
     const keys = ["a", "b", "c"].map((doc) => ({ col: "c", doc, ts: 1 }));
     expect(JSON.parse(await ask(client, "dmrec", keys))).toEqual({
       id: "1",
@@ -78,7 +79,7 @@ describe("recordBytesMax", () => {
     expect(await ask(client, "ins", [fits, record("c", "e")])).toBe(OK);
     const before = await stateOf(client);
     expect(await insertEachWay(client, [record("c", "f"), larger])).toEqual(
-      thrice("ins[1]: expected at most 64 bytes (--max-record), got 65", "too_large"),
+      eachTime("ins[1]: expected at most 64 bytes (--max-record), got 65", "too_large"),
     );
     const set = (value: string) => ask(client, "sval", { col: "c", key: "k", value });
     expect(JSON.parse(await set("ü".repeat(33)))).toEqual({
@@ -99,10 +100,10 @@ describe("nameLengthMax", () => {
     const before = await stateOf(client);
     const problem = "expected at most 4 characters, got a string of 5 characters";
     expect(await insertEachWay(client, [record("c", "d"), record("c", "12345")])).toEqual(
-      thrice(`ins[1].doc: ${problem}`, "bad_request"),
+      eachTime(`ins[1].doc: ${problem}`, "bad_request"),
     );
     expect(await insertEachWay(client, [record("ü".repeat(5), "d")])).toEqual(
-      thrice(`ins[0].col: ${problem}`, "bad_request"),
+      eachTime(`ins[0].col: ${problem}`, "bad_request"),
     );
     for (const [field, request] of [
       ["col", { col: "12345", key: "k", value: "" }],
@@ -147,7 +148,7 @@ describe("collectionsMax", () => {
       code: "limit_reached",
     };
     expect(await insertEachWay(client, [record("a", "e"), record("c", "d")])).toEqual(
-      thrice(full.error, full.code),
+      eachTime(full.error, full.code),
     );
     expect(JSON.parse(await ask(client, "sval", { col: "c", key: "k", value: "" }))).toEqual({
       id: "1",
@@ -165,7 +166,7 @@ describe("documentsMax", () => {
   test("bounds documents of all collections, however they come and go", async () => {
     await using world = await limitedServer({ documentsMax: 3 });
     const { client } = world;
-    const full = thrice("There may be 3 documents, and no more (--max-documents)", "limit_reached");
+    const full = eachTime("There may be 3 documents, and no more (--max-documents)", "limit_reached");
     expect(await ask(client, "ins", [record("a", "1"), record("a", "1"), record("b", "1")])).toBe(OK);
     const before = await stateOf(client);
     expect(await insertEachWay(client, [record("a", "2"), record("b", "2")])).toEqual(full);

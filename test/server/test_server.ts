@@ -4,6 +4,7 @@
 import { ApiKeys } from "../../src/engine/api_keys.ts";
 import type { Database } from "../../src/engine/database.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { FRAME_LENGTH_AT_ONCE } from "../../src/protocol/limits.ts";
 import type { Scope } from "../../src/protocol/scope.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts";
 import { TestClient } from "../support/test_client.ts";
@@ -111,4 +112,9 @@ export function frameOf(type: string, data: unknown, id = "1"): string {
 
 export function ask(client: TestClient, type: string, data: unknown): Promise<string> {
   return exchange(client, frameOf(type, data));
+}
+
+/** The same message in a frame that is so large that it is read on a thread of its own. */
+export function large(frame: string): string {
+  return frame + " ".repeat(FRAME_LENGTH_AT_ONCE);
 }

@@ -20,7 +20,7 @@ import { CollectionFile } from "../../src/storage/collection_file.ts";
 import { JournalFiles } from "../../src/storage/journal_files.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { type Storage, StorageError } from "../../src/storage/storage.ts";
-import { WorkerLink } from "../../src/threads/worker_link.ts";
+import { type Call, WorkerLink } from "../../src/threads/worker_link.ts";
 import { command, type ModelCommand } from "../engine/commands.ts";
 import { AT_ONCE, compareWhole, IN_PIECES, runCommand } from "../engine/harness.ts";
 import { type InsertedRecord, ModelDatabase } from "../engine/model.ts";
@@ -283,8 +283,8 @@ onLinux("a file that cannot be opened keeps no descriptor", async () => {
 
 const postMessage = Worker.prototype.postMessage;
 function crashBeforeCall(method: string): void {
-  Worker.prototype.postMessage = function (this: Worker, message: { method?: string }, ...rest: never[]) {
-    if (message.method === method) this.terminate();
+  Worker.prototype.postMessage = function (this: Worker, message: Call, ...rest: never[]) {
+    if (message[1] === method) this.terminate();
     else postMessage.call(this, message, ...rest);
   };
 }
@@ -532,13 +532,10 @@ test("a checkpoint is never ahead of what the journal has on the disk", async ()
   await using world = await World.open();
   const model = new ModelDatabase();
   const seen: { durable: number; position: number }[] = [];
-  Worker.prototype.postMessage = function (
-    this: Worker,
-    message: { method?: string; args?: { journalPosition: number }[] },
-    ...rest: never[]
-  ) {
-    if (message.method === "commitCheckpoint") {
-      const position = message.args?.[1]?.journalPosition as number;
+  Worker.prototype.postMessage = function (this: Worker, message: Call, ...rest: never[]) {
+    const [, method, , marks] = message as [number, string, unknown, { journalPosition: number }];
+    if (method === "commitCheckpoint") {
+      const position = marks.journalPosition;
       seen.push({ durable: world.storage.durableGroup, position });
     }
     postMessage.call(this, message, ...rest);
