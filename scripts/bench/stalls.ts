@@ -12,6 +12,8 @@ import { loadOf, ownServer, progress, report, type Setup } from "./setup.ts";
 const FLUSH_SECONDS = 4;
 const LARGE_FRAME_RECORDS = 100_000;
 const MANY_DOCUMENTS = { records: 200_000, documents: 200_000 };
+const LATE_DOCUMENTS = 5_000;
+const PACKED_AFTER_SECONDS = 50;
 const VALUES_IN_FLIGHT = 128;
 
 export async function measureStalls(setup: Setup): Promise<void> {
@@ -73,6 +75,23 @@ const SITUATIONS: Readonly<Record<string, (setup: Setup) => Promise<Waits>>> = {
   "frames of 16 MiB that only the schema can read": (setup) =>
     duringFrames(setup, "ins", (record) => ({ ...record, ts: String(record.ts) })),
   "dmrec frames of 6 MiB": (setup) => duringFrames(setup, "dmrec", ({ ts, doc, col }) => ({ ts, doc, col })),
+  "late records of 5,000 documents whose chunks are packed, in one frame": (setup) =>
+    withServer(setup, { records: 1_000_000, documents: LATE_DOCUMENTS }, async ({ session, poll }) => {
+      await Bun.sleep(setup.isTiny ? 0 : PACKED_AFTER_SECONDS * 1000);
+      return poll(async () => {
+        const count = setup.isTiny ? 20 : LATE_DOCUMENTS;
+        const recordOf = (doc: number): LargeRecord => ({
+          ts: FIRST_TS - 1,
+          doc: documentName(doc),
+          data: '{"temperature":21.5,"state":"ok"}',
+          col: COLLECTION,
+        });
+        await session.ask(
+          "ins",
+          Array.from({ length: count }, (_, doc) => recordOf(doc)),
+        );
+      });
+    }),
 };
 
 type LargeRecord = { ts: number; doc: string; data: string; col: string };

@@ -168,6 +168,11 @@ export class Chunk {
     this.#packedSlab = undefined;
   }
 
+  /** Whether it can be changed as it is. */
+  get isOpen(): boolean {
+    return this.page !== undefined && !this.isCopy;
+  }
+
   get isCold(): boolean {
     return !this.isPacked && (this.page === undefined || this.isCopy);
   }

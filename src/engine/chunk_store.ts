@@ -146,6 +146,16 @@ export class ChunkStore {
     return this.open(chunk);
   }
 
+  /** Opens a chunk that is going to be changed; if it is not after all, it is packed again in time. */
+  openAhead(chunk: Chunk): void {
+    if (chunk.isGone || chunk.owner.isGone) return;
+    if (chunk.owner.isNewest(chunk)) this.openNewest(chunk);
+    else {
+      this.open(chunk);
+      this.release(chunk);
+    }
+  }
+
   /** A document's newest chunk, to be read: it stays open for the next poll, unless memory is short. */
   readNewest(chunk: Chunk): Page {
     if (chunk.page !== undefined) {

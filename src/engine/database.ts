@@ -53,8 +53,11 @@ export interface Database {
    * Stores all records of a batch; a record at an existing `(col, doc, ts)` is replaced.
    *
    * The batch may be reused as soon as the call returns.
+   *
+   * @param isPrepared whether it is to be done now, however long it takes.
+   * @throws NotReady where much has to be opened first; DatabaseError
    */
-  insert(batch: InsertBatch): Written;
+  insert(batch: InsertBatch, isPrepared?: boolean): Written;
 
   /**
    * `{DOC:RECORD,…}`, sorted by name: the latest record at or before `ts` of each document asked for.
@@ -79,6 +82,7 @@ export interface Database {
   /** Without a collection, in all of them, or in those that are visible. */
   deleteDocument(request: Request<"ddoc">, isVisible?: IsVisible): Written;
   deleteCollection(request: Request<"dcol">): Written;
+  /** Of many records it may take several turns of the event loop, in which others see it half done. */
   deleteRecords(records: Request<"dmrec">): Written;
   deleteRange(range: Request<"drrng">): Written;
 

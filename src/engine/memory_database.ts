@@ -11,6 +11,8 @@ import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
   LATEST_TEXT_BYTES_MAX,
+  OPENED_AT_ONCE,
+  REMOVED_AT_ONCE,
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
@@ -39,10 +41,12 @@ import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
 import { neverInline } from "./never_inline.ts";
+import { NotReady } from "./not_ready.ts";
 import { noRecord } from "./page.ts";
-import { bytesAtMost, bytesOf, prepareInsert, prepareRemovals } from "./preparation.ts";
+import { bytesAtMost, bytesOf, chunksToOpen, openChunks, prepareRemovals } from "./preparation.ts";
 import { Queries } from "./queries.ts";
 import { RawText } from "./raw_text.ts";
+import { removeInPortions } from "./removal.ts";
 import { ReplyText } from "./reply_text.ts";
 import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
@@ -232,7 +236,7 @@ export class MemoryDatabase implements Database {
     await this.#checkpoints?.close();
   }
 
-  insert(batch: InsertBatch): Written {
+  insert(batch: InsertBatch, isPrepared = false): Written {
     const journal = this.#journal;
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
@@ -245,10 +249,20 @@ export class MemoryDatabase implements Database {
       this.#memory.ensureRoom(bytesOf(batch, this.#collections));
     }
     this.#found.length = 0;
-    if (this.#chunks.coldCount > 0) prepareInsert(batch, this.#collections, this.#found);
+    if (this.#chunks.coldCount > 0 || batch.count > OPENED_AT_ONCE) this.#prepare(batch, isPrepared);
     let collection: Collection | undefined;
     for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
     return both(journal?.insert(batch), this.#memory.relieve());
+  }
+
+  /** @throws NotReady, DatabaseError `storage_failed` */
+  #prepare(batch: InsertBatch, isPrepared: boolean): void {
+    const toOpen = chunksToOpen(batch, this.#collections, this.#found);
+    if (toOpen.size > OPENED_AT_ONCE && !isPrepared) {
+      throw new NotReady(this.#longWork.begin(openChunks(toOpen, this.#chunks, this.#longWork)));
+    }
+    // So that the write cannot fail halfway.
+    for (const chunk of toOpen) this.#chunks.fetch(chunk);
   }
 
   /** Stores record `index`; all of a batch mostly goes to one collection, the last one's. Returns which it was. */
@@ -324,7 +338,12 @@ export class MemoryDatabase implements Database {
 
   deleteRecords(request: Request<"dmrec">): Written {
     this.#writeLimits.checkRemovals(request);
-    return this.#write({ type: "dmrec", request });
+    if (request.length <= REMOVED_AT_ONCE) return this.#write({ type: "dmrec", request });
+    return removeInPortions(request, {
+      longWork: this.#longWork,
+      write: (portion) => this.#write({ type: "dmrec", request: portion }),
+      relieve: () => this.#memory.relieve(),
+    });
   }
 
   deleteRange(request: Request<"drrng">): Written {

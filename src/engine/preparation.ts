@@ -1,8 +1,11 @@
 /**
- * What is done before a write changes anything, where memory is short: how much it is going to take, and reading back
- * the cold chunks that it changes. Both may refuse it, and then nothing of it was stored.
+ * What is done before a write changes anything: how much it is going to take, where memory is short, and which chunks it
+ * has to open. Reading back cold ones may fail, and opening many takes long; then nothing of it was stored.
  */
+import { DatabaseError } from "../protocol/errors.ts";
 import { compareTimestamps, type Timestamp } from "../protocol/timestamp.ts";
+import type { Chunk } from "./chunk.ts";
+import type { ChunkStore } from "./chunk_store.ts";
 import type { Collections } from "./collections.ts";
 import {
   COLUMN_COLLECTION_END,
@@ -16,6 +19,7 @@ import {
   type InsertBatch,
 } from "./insert_batch.ts";
 import type { Command } from "./journal_entry.ts";
+import type { LongWork, Task } from "./long_work.ts";
 import { ENTRY_BYTES } from "./page.ts";
 import { NEW_PAGE_FACTOR, type Series } from "./series.ts";
 
@@ -23,6 +27,9 @@ import { NEW_PAGE_FACTOR, type Series } from "./series.ts";
 const DOCUMENT_BYTES = 2048;
 /** What a record may take beside its text: a page that it makes grow, or a chunk that it opens. */
 const RECORD_BYTES_MAX = 48 * 1024;
+
+/** What opening a packed chunk costs, in LongWork's units. */
+const OPENED_CHUNK_UNITS = 400;
 
 /** More than a batch takes in memory, whatever there is: told without looking at its documents. */
 export function bytesAtMost({ count, textLength }: InsertBatch): number {
@@ -79,23 +86,37 @@ function nameAt({ columns, names }: InsertBatch, row: number): string {
 }
 
 /**
- * Puts each record's document into `found`, so that it need not be looked up twice; undefined where there is none yet.
- *
- * @throws DatabaseError `storage_failed`
+ * The chunks that a batch has to open. Puts each record's document into `found`, so that it need not be looked up twice;
+ * undefined where there is none yet.
  */
-export function prepareInsert(
+export function chunksToOpen(
   batch: InsertBatch,
   collections: Collections,
   found: (Series | undefined)[],
-): void {
+): Set<Chunk> {
   const { count, columns } = batch;
   const at = { high: 0, low: 0 };
+  const toOpen = new Set<Chunk>();
   for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
     at.high = columns[row + COLUMN_TS_HIGH] as number;
     at.low = columns[row + COLUMN_TS_LOW] as number;
     const series = seriesAt(batch, row, collections);
-    series?.prepareInsert(at);
+    series?.addToOpen(at, toOpen);
     found.push(series);
+  }
+  return toOpen;
+}
+
+/** Opens chunks in portions. What cannot be read is left: the write that needs it says so. */
+export function* openChunks(toOpen: Iterable<Chunk>, chunks: ChunkStore, longWork: LongWork): Task {
+  for (const chunk of toOpen) {
+    try {
+      chunks.openAhead(chunk);
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error;
+      return;
+    }
+    if (longWork.isTurnOver(OPENED_CHUNK_UNITS)) yield;
   }
 }
 

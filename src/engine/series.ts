@@ -90,20 +90,17 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
-  /**
-   * Reads back what `insert` of a record at that time may have to open, so that it cannot fail halfway.
-   *
-   * @throws DatabaseError `storage_failed`
-   */
-  prepareInsert(at: Timestamp): void {
+  /** Adds to a set what `insert` of a record at that time has to open. */
+  addToOpen(at: Timestamp, toOpen: Set<Chunk>): void {
     const chunks = this.#chunks;
-    const store = this.#host.chunks;
     const last = newestChunk(chunks);
     if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
-    const first = Math.max(0, lastChunkStarting(this.#chunks, at));
-    store.fetch(chunks[first] as Chunk);
+    const first = Math.max(0, lastChunkStarting(chunks, at));
+    const chunk = chunks[first] as Chunk;
+    if (!chunk.isOpen) toOpen.add(chunk);
+    // One between two chunks may go to either.
     const next = chunks[first + 1];
-    if (next !== undefined) store.fetch(next);
+    if (next?.isOpen === false && chunk.endsBefore(at.high, at.low)) toOpen.add(next);
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */

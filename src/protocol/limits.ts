@@ -127,6 +127,12 @@ export const WAITING_REPLY_BYTES_MAX = 16 * MIB;
 /** Requests that take this long or longer are logged, `--slow-request-ms`. */
 export const SLOW_REQUEST_MS = 200;
 
+/** Packed chunks that an insert opens within its turn, 5 ms; where there are more of them, they are opened in portions before. */
+export const OPENED_AT_ONCE = 128;
+
+/** A dmrec of more records that takes long is done in portions: others may see a part of it, and a crash may leave one. */
+export const REMOVED_AT_ONCE = 128;
+
 /** A chunk is sealed at this many records. */
 export const CHUNK_RECORDS_MAX = 256;
 

@@ -9,6 +9,7 @@ import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
 import { MemoryFull } from "../engine/memory_limit.ts";
 import { neverInline } from "../engine/never_inline.ts";
+import { NotReady } from "../engine/not_ready.ts";
 import { RawText } from "../engine/raw_text.ts";
 import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
@@ -66,6 +67,8 @@ const UNTIMED_RUN = 64;
 /** For the log: a frame without a known type, or a commit, which is of many frames. */
 const UNKNOWN_TYPE = "?";
 const DISK_FAILURE_LOG_MS = 1000;
+/** Where memory is short, what was opened for a write may be packed again before it comes to it. */
+const TRIES_MAX = 3;
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;
 
@@ -170,7 +173,7 @@ export class Dispatch {
 
   #execute(
     connection: Connection,
-    { handle, isWrite, isShort, head, type }: Route,
+    { handle, isWrite, isShort, isLongWrite, head, type }: Route,
     id: string,
     request: unknown,
     frameLength: number,
@@ -179,7 +182,9 @@ export class Dispatch {
     const result = handle(this.#context, request as never, connection);
     if (isWrite) {
       if (result === undefined) return okReply(id);
-      connection.replyAfter(result as Promise<void>, id, frameLength);
+      const written = result as Promise<void>;
+      if (isLongWrite(request as never)) connection.replyWith(this.#promisedWrite(written, id, type));
+      else connection.replyAfter(written, id, frameLength);
     } else if (result instanceof Promise) {
       // It is timed to its end.
       this.#startedAtMs = undefined;
@@ -189,6 +194,15 @@ export class Dispatch {
       );
     } else return this.#answer(id, head, result as AnswerText);
     return undefined;
+  }
+
+  async #promisedWrite(written: Promise<void>, id: string, type: MessageType): Promise<string> {
+    try {
+      await written;
+      return okReply(id);
+    } catch (error) {
+      return failureReply(id, this.#toDatabaseError(error, type));
+    }
   }
 
   async #promisedAnswer(connection: Connection, promised: Promised): Promise<string> {
@@ -220,18 +234,24 @@ export class Dispatch {
   }
 
   /** Has a frame read on another thread, and its reply put in line; false where too much waits for that already. */
-  #isReadBeside(connection: Connection, frame: string, ready?: Promise<void>): boolean {
+  #isReadBeside(connection: Connection, frame: string): boolean {
     if (this.#frameThread.isFull) return false;
-    // It is timed to its end.
-    this.#startedAtMs = undefined;
-    connection.replyWith(this.#answerLarge(connection, frame, ready));
+    this.#readBeside(connection, frame);
     return true;
   }
 
-  /** Has a write for which there was no room done when there is, as a large frame; false where there will be none. */
+  #readBeside(connection: Connection, frame: string, ready?: Promise<void>): void {
+    // It is timed to its end.
+    this.#startedAtMs = undefined;
+    connection.replyWith(this.#answerLarge(connection, frame, ready));
+  }
+
+  /** Has a write that has to wait for something done after that, as a large frame. */
   #isTriedAgain(connection: Connection, frame: string, error: unknown): boolean {
-    if (!(error instanceof MemoryFull) || error.relief === undefined) return false;
-    return this.#isReadBeside(connection, frame, error.relief);
+    const ready = readyAfter(error);
+    if (ready === undefined || (error instanceof MemoryFull && this.#frameThread.isFull)) return false;
+    this.#readBeside(connection, frame, ready);
+    return true;
   }
 
   async #answerLarge(connection: Connection, frame: string, ready?: Promise<void>): Promise<string> {
@@ -253,10 +273,10 @@ export class Dispatch {
   }
 
   async #performLarge(connection: Connection, read: LargeBatch | LargeRequest): Promise<string> {
-    if (!("batch" in read)) return whenThereIsRoom(() => this.#executeLarge(connection, read));
+    if (!("batch" in read)) return whenReady(() => this.#executeLarge(connection, read));
     const batch = InsertBatch.of(read.batch);
     try {
-      await whenThereIsRoom(() => this.#insertLarge(connection, batch));
+      await whenReady((isPrepared) => this.#insertLarge(connection, batch, isPrepared));
     } finally {
       batch.free();
     }
@@ -264,9 +284,13 @@ export class Dispatch {
   }
 
   /** What a client that has gone meanwhile has sent is stored all the same: it would have been, had it been short. */
-  async #insertLarge({ apiKey: { limits } }: Connection, batch: InsertBatch): Promise<void> {
+  async #insertLarge(
+    { apiKey: { limits } }: Connection,
+    batch: InsertBatch,
+    isPrepared: boolean,
+  ): Promise<void> {
     if (limits?.mayInsert(batch) === false) throw deniedError();
-    const written = this.#context.database.insert(batch);
+    const written = this.#context.database.insert(batch, isPrepared);
     // The commit may take a while.
     batch.free();
     await written;
@@ -333,14 +357,25 @@ function kept(request: unknown): unknown {
   return col instanceof RawText ? { ...(request as object), col: col.toString() } : request;
 }
 
-/** Does a write, and does it again as long as room is made for what there was none for. */
-async function whenThereIsRoom<Result>(write: () => Promise<Result>): Promise<Result> {
-  for (;;) {
+/** When a write that was not done can be; undefined for any other error, and where it is not going to be. */
+function readyAfter(error: unknown): Promise<void> | undefined {
+  if (error instanceof NotReady) return error.ready;
+  return error instanceof MemoryFull ? error.relief : undefined;
+}
+
+/**
+ * Does a write, and does it again as long as it has to wait for something.
+ *
+ * @param write is told whether it has waited so often that it is to be done now.
+ */
+async function whenReady<Result>(write: (isPrepared: boolean) => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
     try {
-      return await write();
+      return await write(tries > TRIES_MAX);
     } catch (error) {
-      if (!(error instanceof MemoryFull) || error.relief === undefined) throw error;
-      await error.relief;
+      const ready = readyAfter(error);
+      if (ready === undefined) throw error;
+      await ready;
     }
   }
 }

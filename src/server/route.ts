@@ -3,7 +3,8 @@
  */
 import type { RawRequest } from "../engine/database.ts";
 import { type AsciiText, asciiText } from "../protocol/ascii.ts";
-import { MESSAGES, type MessageType } from "../protocol/messages.ts";
+import { REMOVED_AT_ONCE } from "../protocol/limits.ts";
+import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
 import { HANDLERS, type HandlerResult } from "./handlers.ts";
@@ -18,6 +19,8 @@ export type Route = {
   readonly head: AsciiText;
   /** Whether what a request costs depends on nothing but the length of its frame. */
   readonly isShort: (request: never) => boolean;
+  /** Whether a write may take several turns of the event loop: what its client asks next is done after it. */
+  readonly isLongWrite: (request: never) => boolean;
 };
 
 const ALWAYS_SHORT: ReadonlySet<MessageType> = new Set(["ins", "sval", "gval"]);
@@ -35,7 +38,12 @@ function routeOf(type: MessageType): Route {
     isWrite: shape === "ok",
     head: asciiText(typeof shape === "object" ? `,"${shape.member}":` : ","),
     isShort: type === "qry" ? isShortQuery : () => isAlwaysShort,
+    isLongWrite: type === "dmrec" ? isLongRemoval : () => false,
   };
+}
+
+function isLongRemoval({ length }: Request<"dmrec">): boolean {
+  return length > REMOVED_AT_ONCE;
 }
 
 /** One document is looked up. */

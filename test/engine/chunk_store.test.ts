@@ -70,3 +70,33 @@ test("packed chunks that are gone are forgotten although memory is not short, an
   expect(stay.every(({ isCold }) => isCold)).toBe(true);
   expect([store.waitingCount, store.coldCount]).toEqual([0, stay.length]);
 });
+
+test.each([true, false])(
+  "a chunk that was opened for a write that does not come is packed again; the newest: %p",
+  (isNewest) => {
+    const store = storeOf(10);
+    const [chunk] = makeChunks(store, 1) as [Chunk];
+    Object.assign(chunk, { owner: { ...OWNER, isNewest: () => isNewest } });
+    store.seal(chunk);
+    tidy(store, 20);
+    expect(chunk.isPacked).toBe(true);
+    store.openAhead(chunk);
+    expect([chunk.isPacked, chunk.isOpen]).toEqual([false, true]);
+    tidy(store, 25);
+    expect(chunk.isOpen).toBe(true);
+    // A newest one that grows on rests twice as long.
+    tidy(store, 45);
+    expect(chunk.isPacked).toBe(true);
+  },
+);
+
+test("a chunk that is gone is not opened", () => {
+  const store = storeOf(0);
+  const [chunk, other] = makeChunks(store, 2) as [Chunk, Chunk];
+  for (const each of [chunk, other]) store.seal(each);
+  tidy(store, 1);
+  store.free(chunk);
+  Object.assign(other, { owner: { ...OWNER, isGone: true } });
+  for (const each of [chunk, other]) store.openAhead(each);
+  expect([chunk.isOpen, other.isOpen]).toEqual([false, false]);
+});

@@ -5,6 +5,7 @@ import { expect } from "bun:test";
 import type { Answer, Written } from "../../src/engine/database.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { NotReady } from "../../src/engine/not_ready.ts";
 import { asciiText } from "../../src/protocol/ascii.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import type { ValueRows } from "../../src/storage/storage.ts";
@@ -99,6 +100,17 @@ export function runCommand(command: ModelCommand, database: MemoryDatabase, mode
 }
 
 let restClock = 1;
+
+/** Inserts a batch as the server does: what has to be opened first is opened between other requests. */
+export async function insertReady(database: MemoryDatabase, records: InsertBatch): Promise<void> {
+  try {
+    await database.insert(records);
+  } catch (error) {
+    if (!(error instanceof NotReady)) throw error;
+    await error.ready;
+    await database.insert(records);
+  }
+}
 
 /** Does to a map what a checkpoint's rows do to a file; returns the keys. */
 export function saveRows(saved: Map<string, string>, rows: ValueRows): string[] {

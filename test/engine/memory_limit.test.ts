@@ -8,7 +8,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
-import { AT_ONCE, textOf } from "./harness.ts";
+import { AT_ONCE, insertReady, textOf } from "./harness.ts";
 
 const MIB = 2 ** 20;
 const batch = new InsertBatch();
@@ -219,7 +219,7 @@ test.each(["in memory only", "on disk"])(
         const ts = timestampFromBigInt(BigInt(round));
         batch.add({ col: "c", doc: `d${at}`, ts, data: noise(round * documents + at, 50) });
       }
-      await database.insert(batch);
+      await insertReady(database, batch);
       await rest();
     }
     expect(database.memory().coldChunks).toBe(storage === undefined ? 0 : documents);

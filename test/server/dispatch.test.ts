@@ -8,6 +8,7 @@ import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { MemoryFull } from "../../src/engine/memory_limit.ts";
 import { MESSAGES, type MessageType } from "../../src/protocol/messages.ts";
 import { SCOPES, type Scope } from "../../src/protocol/scope.ts";
+import { IN_PIECES, SMALL_CHUNKS } from "../engine/harness.ts";
 import { BAD_FRAMES, BAD_REQUESTS, record, refused, TS } from "./bad_requests.ts";
 import { ask, exchange, frameOf, KEYS, large, TestServer } from "./test_server.ts";
 
@@ -244,6 +245,53 @@ describe("a write for which there is no room", () => {
     database.reliefs = [Promise.resolve(), undefined];
     expect(await ask(client, "ins", record({}))).toBe(refused("full", "memory_full"));
     expect(await ask(client, "ins", record({}))).toBe('{"id":"1"}');
+  });
+});
+
+describe("a write that takes several turns", () => {
+  const documents = 300;
+  const rowsAt = (ts: number, data: string): object[] =>
+    Array.from({ length: documents }, (_, doc) => ({ ts, doc: `d${doc}`, data, col: "c" }));
+  const allAt = frameOf("qry", { col: "c", ts: 1000 }, "all");
+
+  /** All its chunks are packed. */
+  async function restingServer(): Promise<TestServer> {
+    const database = new MemoryDatabase({ longWork: IN_PIECES, chunks: SMALL_CHUNKS });
+    const server = new TestServer({ database });
+    await using client = await server.connect();
+    for (const ts of [1, 2, 3, 4, 5, 6]) await ask(client, "ins", rowsAt(ts, "early"));
+    for (let seconds = 1; database.tidy(seconds * 1000); seconds++) {}
+    return server;
+  }
+
+  test("an insert into packed chunks is done before what its client asks next, and nobody else waits", async () => {
+    await using server = await restingServer();
+    await using client = await server.connect();
+    await using other = await server.connect();
+    client.send(frameOf("ins", rowsAt(6, "late"), "write"));
+    client.send(allAt);
+    const written = client.next();
+    const first = await Promise.race([written, ask(other, "cols", {})]);
+    expect(first).toBe('{"id":"1","collections":["c"]}');
+    expect(await written).toBe('{"id":"write"}');
+    expect((await client.next()).match(/late/g)).toHaveLength(documents);
+    expect(server.log.of("bug")).toEqual([]);
+  });
+
+  test("a deletion of many records is, too", async () => {
+    await using server = await restingServer();
+    await using client = await server.connect();
+    await using other = await server.connect();
+    const keys = rowsAt(6, "").map((row) => ({ ...row, data: undefined }));
+    client.send(frameOf("dmrec", keys, "write"));
+    client.send(allAt);
+    const written = client.next();
+    const first = await Promise.race([written, ask(other, "cols", {})]);
+    expect(first).toBe('{"id":"1","collections":["c"]}');
+    expect(await written).toBe('{"id":"write"}');
+    const answer = await client.next();
+    expect(answer.match(/"ts":5/g)).toHaveLength(documents);
+    expect(answer).not.toContain('"ts":6');
   });
 });
 
