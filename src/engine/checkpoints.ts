@@ -53,8 +53,9 @@ export class Checkpoints {
     const upTo = (await this.journal?.endSegment()) ?? storage.lastGroup;
     const saved = await this.saveCollections(() => this.journal?.lastClosedGroup ?? storage.lastGroup);
     if (this.#copying !== undefined) return saved;
-    // A group that the disk has not taken yet is not to be cut.
-    await this.journal?.committed();
+    // A collection that was deleted meanwhile was not saved, and what the journal has of it is cut: its deletion must be on
+    // the disk, or a part of it would come back. Nor is a group to be cut that the disk has not taken yet.
+    await this.#syncJournal();
     await storage.cutJournal(upTo);
     // Not before: that lists the files that are new.
     this.#saved = number;
@@ -64,12 +65,15 @@ export class Checkpoints {
   /** `journalPosition`: up to which group of the journal memory is. */
   saveCollections(journalPosition: () => number): Promise<CheckpointCounts> {
     const storage = this.#storage;
-    const journalSynced = async (): Promise<void> => {
-      await this.journal?.committed();
-      await storage.syncJournal();
-    };
+    const journalSynced = (): Promise<void> => this.#syncJournal();
     const portionSize = this.#portionSize;
     return saveCollections(this.#collections, { storage, portionSize, journalPosition, journalSynced });
+  }
+
+  /** Resolves when the journal has all that memory holds on the disk. */
+  async #syncJournal(): Promise<void> {
+    await this.journal?.committed();
+    await this.#storage.syncJournal();
   }
 
   /**

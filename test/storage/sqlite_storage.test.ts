@@ -577,3 +577,30 @@ onLinux("a full disk refuses writes with storage_failed, and takes them again by
   await world.open();
   compareWhole(world.database, model);
 });
+
+test("the journal is not cut before the deletion of a collection that was never saved is on the disk", async () => {
+  await using world = await World.open();
+  const { storage, database } = world;
+  await runCommands(world, new ModelDatabase(), [
+    { type: "sval", request: { col: "a", key: "k", value: "1" } },
+    { type: "sval", request: { col: "b", key: "k", value: "2" } },
+  ]);
+  // One is saved, and no more waits for the journal, when the other one is deleted, whose turn is next.
+  let saving = "";
+  spyOn(storage, "beginCheckpoint").mockImplementationOnce((name, options) => {
+    saving = name;
+    return storage.beginCheckpoint(name, options);
+  });
+  spyOn(storage, "commitCheckpoint").mockImplementationOnce(async (last, state) => {
+    await database.deleteCollection({ col: saving === "a" ? "b" : "a" });
+    return storage.commitCheckpoint(last, state);
+  });
+  const groups = storage.lastGroup;
+  let durable = 0;
+  spyOn(storage, "cutJournal").mockImplementationOnce((upTo) => {
+    durable = storage.durableGroup;
+    return storage.cutJournal(upTo);
+  });
+  await database.checkpoint();
+  expect(durable).toBe(groups + 1);
+});

@@ -112,10 +112,10 @@ export class Device {
   #next(): Write {
     const share = this.#random();
     if (share < 0.1) return { type: "value" };
-    if (share < 0.3) return { type: "own" };
-    if (share < 0.33) return { type: "drop own" };
+    if (share < 0.35) return { type: "own" };
+    if (share < 0.43) return { type: "drop own" };
     const batch = Math.floor(this.#random() * this.writes.length);
-    if (share < 0.4 && this.writes[batch]?.type === "batch") return { type: "delete", batch };
+    if (share < 0.5 && this.writes[batch]?.type === "batch") return { type: "delete", batch };
     return { type: "batch", size: 1 + Math.floor(this.#random() * BATCH_MAX) };
   }
 }
