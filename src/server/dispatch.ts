@@ -31,6 +31,7 @@ import { checkCollections, deniedError } from "./key_guard.ts";
 import type { LargeBatch, LargeRequest } from "./large_frame.ts";
 import { LargeReplies } from "./large_replies.ts";
 import type { Metrics } from "./metrics.ts";
+import { unpackKeys } from "./packed_keys.ts";
 import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
 import { ROUTES, type Route } from "./route.ts";
@@ -262,7 +263,9 @@ export class Dispatch {
       known = read;
       if (read.type !== undefined) checkPermission(connection.apiKey, read.type);
       if ("failure" in read) throw new DatabaseError(read.failure.code, read.failure.message);
-      return await this.#performLarge(connection, read);
+      if (!("keys" in read)) return await this.#performLarge(connection, read);
+      const { id, type, keys } = read;
+      return await this.#performLarge(connection, { id, type, request: unpackKeys(keys) });
     } catch (error) {
       if (known.id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
       return this.#failure(connection, error, known);

@@ -8,6 +8,7 @@ import { type LargeFrame, readLargeFrame } from "./large_frame.ts";
 export class FrameService {
   read(frame: string): Transferred<LargeFrame> {
     const read = readLargeFrame(frame);
+    if ("keys" in read) return new Transferred(read, [read.keys.rows.buffer]);
     if (!("batch" in read)) return new Transferred(read, []);
     const { text, columns, names } = read.batch;
     return new Transferred(read, [text, columns, names]);

@@ -9,6 +9,7 @@ import { type BatchParts, InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError, type ErrorCode } from "../protocol/errors.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { FrameScanner } from "./frame_scanner.ts";
+import { type PackedKeys, packKeys } from "./packed_keys.ts";
 import { readMessage, readRequest, readType } from "./request.ts";
 
 /** The ids are JSON. */
@@ -20,7 +21,8 @@ type Unreadable = {
   readonly type?: MessageType;
   readonly failure: { readonly code: ErrorCode; readonly message: string };
 };
-export type LargeFrame = LargeBatch | LargeRequest | Unreadable;
+export type LargeKeys = { readonly id: string; readonly type: "dmrec"; readonly keys: PackedKeys };
+export type LargeFrame = LargeBatch | LargeKeys | LargeRequest | Unreadable;
 
 export function readLargeFrame(frame: string): LargeFrame {
   // Not kept: what they grow to is handed over.
@@ -34,6 +36,7 @@ export function readLargeFrame(frame: string): LargeFrame {
     id = JSON.stringify(message.id);
     type = readType(message.type);
     const request = readRequest(type, message.data);
+    if (type === "dmrec") return { id, type, keys: packKeys(request as Request<"dmrec">) };
     if (type !== "ins") return { id, type, request };
     batch.clear();
     for (const record of request as Request<"ins">) batch.add(record);

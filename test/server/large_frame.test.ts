@@ -149,6 +149,13 @@ describe("a large frame", () => {
     ],
     ["drec", { col: "c1", doc: 'd"1é', ts: "1001" }],
     ["dmrec", [1001, "1002", 1003].map((ts) => ({ col: "c1", doc: 'd"1é', ts }))],
+    [
+      "dmrec",
+      ["-9223372036854775808", "9223372036854775807", 1002, 1003, 1002].flatMap((ts, index) => [
+        { col: "c1", doc: 'd"1é', ts },
+        { col: `c${index % 3}`, doc: `d"${index}é`, ts },
+      ]),
+    ],
     ["drrng", { col: "c1", doc: 'd"1é', fromTs: 1001, toTs: 1004 }],
     ["ddoc", { doc: 'd"1é' }],
     ["dcol", { col: "c1" }],
