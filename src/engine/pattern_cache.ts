@@ -65,6 +65,8 @@ export class PatternCache {
 
   /** @throws DatabaseError `bad_pattern` */
   get(pattern: Pattern): CompiledPattern {
+    // Not kept: it may be as long as a frame.
+    checkSource(pattern.source, this.#lengthMax);
     const key = `${pattern.flags}/${pattern.source}`;
     let compiled = this.#compiled.get(key);
     if (compiled === undefined) {
@@ -100,12 +102,7 @@ export function compilePattern(
   { source, flags }: Pattern,
   lengthMax: number = PATTERN_LENGTH_MAX,
 ): CompiledPattern {
-  if (source.length > lengthMax) {
-    throw new DatabaseError(
-      "bad_pattern",
-      `A pattern may have ${lengthMax} characters (--max-pattern), got ${source.length}`,
-    );
-  }
+  checkSource(source, lengthMax);
   if ((source.match(UNICODE_CLASS)?.length ?? 0) > PATTERN_UNICODE_CLASSES_MAX) {
     const most = `at most ${PATTERN_UNICODE_CLASSES_MAX} Unicode classes such as \\p{L}`;
     throw new DatabaseError("bad_pattern", `A pattern may have ${most}`);
@@ -121,6 +118,13 @@ export function compilePattern(
   dfa.stateBudget = PATTERN_MEMORY_BYTES_MAX;
   dfa.memBudget = PATTERN_MEMORY_BYTES_MAX;
   return new CompiledPattern({ source, flags }, compiled);
+}
+
+/** @throws DatabaseError `bad_pattern` */
+function checkSource({ length }: string, lengthMax: number): void {
+  if (length <= lengthMax) return;
+  const problem = `A pattern may have ${lengthMax} characters (--max-pattern), got ${length}`;
+  throw new DatabaseError("bad_pattern", problem);
 }
 
 const tooLarge = (): DatabaseError =>

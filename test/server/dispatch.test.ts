@@ -96,6 +96,17 @@ describe("a request that can't be used", () => {
     }
   });
 
+  test("is told that its pattern is too long, be it as long as a frame", async () => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    await ask(client, "ins", record({ data: "x" }));
+    for (const length of [4097, 3_000_000]) {
+      expect(await ask(client, "qry", { col: "c", ts: 1, doc: `/${"a".repeat(length)}/` })).toBe(
+        refused(`A pattern may have 4096 characters (--max-pattern), got ${length}`, "bad_pattern"),
+      );
+    }
+  });
+
   test.each([
     ['{"id":"1"}', refused("type: expected a non-empty string")],
     ['{"id":"1","type":""}', refused("type: expected a non-empty string")],
