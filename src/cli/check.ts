@@ -1,7 +1,6 @@
 /**
  * `fluxiondb check`: reads all of a data directory, and says what is wrong with it.
  */
-
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";

@@ -3,7 +3,6 @@
  *
  * One at a time, since each takes as much room as the data.
  */
-
 import type { MemoryDatabase } from "../engine/memory_database.ts";
 import { nextTurn } from "../engine/next_turn.ts";
 import type { BackupStream } from "../server/operations.ts";

@@ -9,7 +9,6 @@
  * It is committed when the journal has all of it on the disk. A collection ahead of the journal would hold its part of
  * a batch whose other part is lost, and groups that get the lost ones' numbers would be taken for those it has seen.
  */
-
 import { CHECKPOINT_PORTION_BYTES } from "../protocol/limits.ts";
 import {
   CHUNK_BODY_BYTES,

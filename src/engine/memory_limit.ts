@@ -9,7 +9,6 @@
  * and answered when there is room again, so whoever waits for answers is held back and nobody is turned away. What
  * would come near the limit itself is refused with `memory_full`, and with when to try again: dispatch.ts does.
  */
-
 import { DatabaseError } from "../protocol/errors.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { nextTurn } from "./next_turn.ts";

@@ -184,8 +184,11 @@ export class Dispatch {
     if (isWrite) {
       if (result === undefined) return okReply(id);
       const written = result as Promise<void>;
-      if (isLongWrite(request as never)) connection.replyWith(this.#promisedWrite(written, id, type));
-      else connection.replyAfter(written, id, frameLength);
+      if (isLongWrite(request as never)) {
+        // It is timed to its end.
+        this.#startedAtMs = undefined;
+        connection.replyWith(this.#promisedWrite(connection, { id, type, written }));
+      } else connection.replyAfter(written, id, frameLength);
     } else if (result instanceof Promise) {
       // It is timed to its end.
       this.#startedAtMs = undefined;
@@ -197,12 +200,18 @@ export class Dispatch {
     return undefined;
   }
 
-  async #promisedWrite(written: Promise<void>, id: string, type: MessageType): Promise<string> {
+  async #promisedWrite(
+    connection: Connection,
+    { id, type, written }: { id: string; type: MessageType; written: Promise<void> },
+  ): Promise<string> {
+    const startedAtMs = this.#options.nowMs();
     try {
       await written;
       return okReply(id);
     } catch (error) {
       return failureReply(id, this.#toDatabaseError(error, type));
+    } finally {
+      this.#logIfSlow(connection, type, startedAtMs);
     }
   }
 
@@ -242,8 +251,9 @@ export class Dispatch {
   }
 
   #readBeside(connection: Connection, frame: string, ready?: Promise<void>): void {
-    // It is timed to its end.
+    // It is timed, and counted, when it comes to its end.
     this.#startedAtMs = undefined;
+    this.#type = undefined;
     connection.replyWith(this.#answerLarge(connection, frame, ready));
   }
 

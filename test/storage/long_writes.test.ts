@@ -67,6 +67,13 @@ function notReady(database: MemoryDatabase, batch: InsertBatch): Promise<void> {
   throw new Error("It was ready");
 }
 
+async function compareAfterCrash(world: World, model: ModelDatabase): Promise<void> {
+  await world.crash();
+  world.longWork = AT_ONCE;
+  await world.open();
+  compareWhole(world.database, model);
+}
+
 const WRITES: [string, (doc: number) => InsertedRecord][] = [
   ["late", (doc) => recordOf(doc, 35)],
   ["earlier than all", (doc) => recordOf(doc, -5)],
@@ -108,10 +115,7 @@ test("a batch is stored at once where it is to be, whatever it has to open", asy
   const records = eachDocument((doc) => recordOf(doc, 35));
   await world.database.insert(batchOf(records), true);
   model.insert(records);
-  await world.crash();
-  world.longWork = AT_ONCE;
-  await world.open();
-  compareWhole(world.database, model);
+  await compareAfterCrash(world, model);
 });
 
 test("what can't be read refuses the whole batch, when it is to be stored", async () => {
@@ -137,10 +141,7 @@ test("a collection that is deleted while its chunks are opened is begun anew", a
   await world.database.insert(batchOf(records));
   const model = new ModelDatabase();
   model.insert(records);
-  await world.crash();
-  world.longWork = AT_ONCE;
-  await world.open();
-  compareWhole(world.database, model);
+  await compareAfterCrash(world, model);
 });
 
 test.each([false, true])(
@@ -160,10 +161,7 @@ test.each([false, true])(
     for (const { col, doc, ts } of keys) model.deleteRange({ col, doc, fromTs: ts, toTs: ts });
     model.insert([first]);
     expect(world.database.counts().records).toBe(DOCUMENTS * (RECORDS - 1) + 1);
-    await world.crash();
-    world.longWork = AT_ONCE;
-    await world.open();
-    compareWhole(world.database, model);
+    await compareAfterCrash(world, model);
   },
 );
 
