@@ -60,7 +60,8 @@ export const FIELD = Object.fromEntries(NAMES.map((name, index) => [name, index]
  * An array, reused for all payloads: an object with as many members takes a hundred nanoseconds to make.
  */
 export type Fields = FieldValue[];
-const NAME_BYTES = NAMES.map((name) => Buffer.from(name));
+const NAME_BYTES = NAMES.map((name) => Uint8Array.from(Buffer.from(name)));
+const NAME_LENGTHS = Uint8Array.from(NAMES, (name) => name.length);
 /** What is looked up or kept by its bytes. */
 const IS_RAW = Uint8Array.from(NAMES, (name) => Number(["col", "doc", "key", "value"].includes(name)));
 /** Their first two letters tell the names apart: 1 more than the index of the one that may begin with them. */
@@ -106,20 +107,15 @@ export class FieldScanner {
     const { fields } = this;
     for (let index = 0; index < NAMES.length; index++) fields[index] = undefined;
     let seen = 0;
-    let at = skipBetween(bytes, start + 1, quoteBytes);
     if (bytes[start] !== OPEN_BRACE) return NOT_TAKEN;
+    let at = skipBetween(bytes, start + 1, quoteBytes);
     if (bytes[at] === CLOSE_BRACE) return at + 1;
     for (;;) {
       if (!isQuote(bytes, at, quoteBytes)) return NOT_TAKEN;
-      at += quoteBytes;
-      const index = (BY_LETTERS[lettersAt(bytes, at)] as number) - 1;
+      const index = fieldAt(bytes, at + quoteBytes);
       if (index < 0 || (seen & (1 << index)) !== 0) return NOT_TAKEN;
       seen |= 1 << index;
-      const name = NAME_BYTES[index] as Buffer;
-      for (let letter = 0; letter < name.length; letter++) {
-        if (bytes[at + letter] !== name[letter]) return NOT_TAKEN;
-      }
-      at += name.length;
+      at += quoteBytes + (NAME_LENGTHS[index] as number);
       if (!isQuote(bytes, at, quoteBytes)) return NOT_TAKEN;
       at = skipBetween(bytes, at + quoteBytes, quoteBytes);
       if (bytes[at] !== COLON) return NOT_TAKEN;
@@ -209,16 +205,32 @@ export class FieldScanner {
   }
 }
 
+/** Which field a name stands for, the index in `Fields`; -1 for none. What is behind the name is not looked at. */
+function fieldAt(bytes: Uint8Array, at: number): number {
+  const index = (BY_LETTERS[lettersAt(bytes, at)] as number) - 1;
+  if (index < 0) return -1;
+  const name = NAME_BYTES[index] as Uint8Array;
+  for (let letter = 0; letter < name.length; letter++) {
+    if (bytes[at + letter] !== name[letter]) return -1;
+  }
+  return index;
+}
+
 function isQuote(bytes: Uint8Array, at: number, quoteBytes: number): boolean {
   if (quoteBytes === PLAIN_QUOTE_BYTES) return bytes[at] === QUOTE;
   return bytes[at] === BACKSLASH && bytes[at + 1] === QUOTE;
 }
 
-/** White space; inside a string only blanks can stand for themselves. */
+/** White space; inside a string only blanks can stand for themselves. Mostly there is none: what is copied is short. */
 function skipBetween(bytes: Uint8Array, start: number, quoteBytes: number): number {
+  return (bytes[start] as number) > SPACE ? start : skipBlanks(bytes, start, quoteBytes);
+}
+
+function skipBlanks(bytes: Uint8Array, start: number, quoteBytes: number): number {
+  if (quoteBytes === PLAIN_QUOTE_BYTES) return skipSpace(bytes, start);
   let at = start;
   while (bytes[at] === SPACE) at++;
-  return quoteBytes === PLAIN_QUOTE_BYTES && (bytes[at] as number) < SPACE ? skipSpace(bytes, at) : at;
+  return at;
 }
 
 const TRUE = Buffer.from("true");
