@@ -6,7 +6,7 @@
  * what `JSON.stringify` makes of a string, in UTF-8. One batch is reused for all frames and grows to the largest.
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
-import { timestampToText } from "../protocol/timestamp.ts";
+import { isBefore, timestampToText } from "../protocol/timestamp.ts";
 
 /** One record's integers in `InsertBatch.columns`, at `index * COLUMNS + column`. */
 export const COLUMN_COLLECTION_START = 0;
@@ -32,7 +32,18 @@ export type BatchParts = {
   readonly text: ArrayBuffer;
   readonly columns: ArrayBuffer;
   readonly names: ArrayBuffer;
+  readonly places: ArrayBuffer | undefined;
 };
+
+/** Up to which record, how much text they may have, and what they are to be older than. */
+type Bounds = {
+  readonly end: number;
+  readonly textBytes: number;
+  readonly before: { startsAfter(high: number, low: number): boolean } | undefined;
+};
+
+/** A record in a batch's text, and its timestamp. */
+type PointedRecord = { from: number; to: number; high: number; low: number };
 
 export class InsertBatch {
   /** How many records there are. */
@@ -47,6 +58,8 @@ export class InsertBatch {
   textLength = 0;
   /** Names as the inside of a JSON string, UTF-8, in any valid escaped form. The scanner points this at the frame. */
   names: Buffer;
+  /** Where each record stood in the request, if that is not where it stands here. */
+  places: Int32Array | undefined;
 
   /** How many batches in a row have not needed all that text. */
   #spareBatches = 0;
@@ -58,11 +71,12 @@ export class InsertBatch {
   }
 
   /** The batch that another thread has filled. */
-  static of({ count, textLength, text, columns, names }: BatchParts): InsertBatch {
+  static of({ count, textLength, text, columns, names, places }: BatchParts): InsertBatch {
     const batch = new InsertBatch();
     batch.count = count;
     batch.columns = new Int32Array(columns);
     batch.names = Buffer.from(names);
+    batch.places = places && new Int32Array(places);
     batch.textLength = textLength;
     batch.#useText(Buffer.from(text));
     return batch;
@@ -72,14 +86,13 @@ export class InsertBatch {
   parts(): BatchParts {
     const { count, textLength } = this;
     const [text, columns, names] = [this.text.buffer, this.columns.buffer, this.names.buffer];
-    return { count, textLength, text, columns, names } as BatchParts;
+    return { count, textLength, text, columns, names, places: this.places?.buffer } as BatchParts;
   }
 
   /** Frees its memory at once, instead of when the garbage is collected. It is void from then on. */
   free(): void {
-    for (const buffer of [this.text.buffer, this.columns.buffer, this.names.buffer] as ArrayBuffer[]) {
-      if (!buffer.detached) buffer.transfer(0);
-    }
+    const { text, columns, names, places } = this.parts();
+    for (const buffer of [text, columns, names, places]) if (buffer?.detached === false) buffer.transfer(0);
   }
 
   clear(): void {
@@ -88,6 +101,7 @@ export class InsertBatch {
     this.textLength = 0;
     this.#ownNames.length = 0;
     this.names = this.#ownNames.bytes;
+    this.places = undefined;
   }
 
   /** Makes room for `bytes` more of text, and for writes of eight at a time; `text` may be another buffer afterwards. */
@@ -125,6 +139,55 @@ export class InsertBatch {
     this.count++;
   }
 
+  /** Where the text of record `index` begins, which is where the one before ends. */
+  textStart(index: number): number {
+    return index === 0 ? 0 : (this.columns[index * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number);
+  }
+
+  /** Where the run that begins with a record ends: records of the same document, each later than the one before. */
+  runEnd(first: number): number {
+    const { columns, names, count } = this;
+    let index = first + 1;
+    for (; index < count; index++) {
+      const row = index * COLUMNS;
+      const isRun =
+        isSameName(columns, names, row + COLUMN_DOCUMENT_START, row - COLUMNS + COLUMN_DOCUMENT_START) &&
+        isLaterThanBefore(columns, row) &&
+        isSameName(columns, names, row + COLUMN_COLLECTION_START, row - COLUMNS + COLUMN_COLLECTION_START);
+      if (!isRun) break;
+    }
+    return index;
+  }
+
+  /** Where the records from `first` on end that are within these bounds. */
+  endWithin(first: number, { end, textBytes, before }: Bounds): number {
+    const { columns } = this;
+    const textEnd = this.textStart(first) + textBytes;
+    let index = first;
+    for (; index < end; index++) {
+      const row = index * COLUMNS;
+      if ((columns[row + COLUMN_TEXT_END] as number) > textEnd) break;
+      if (
+        before?.startsAfter(
+          columns[row + COLUMN_TS_HIGH] as number,
+          columns[row + COLUMN_TS_LOW] as number,
+        ) === false
+      )
+        break;
+    }
+    return index;
+  }
+
+  /** Points out record `index` to whoever takes one at a time. */
+  point(record: PointedRecord, index: number): void {
+    const { columns } = this;
+    const row = index * COLUMNS;
+    record.from = this.textStart(index);
+    record.to = columns[row + COLUMN_TEXT_END] as number;
+    record.high = columns[row + COLUMN_TS_HIGH] as number;
+    record.low = columns[row + COLUMN_TS_LOW] as number;
+  }
+
   #shrink(): void {
     if (this.textLength > TEXT_BYTES_KEPT) this.#spareBatches = 0;
     else if (++this.#spareBatches >= BATCHES_KEPT) this.#useText(Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST));
@@ -150,4 +213,28 @@ export class InsertBatch {
     own.length += own.bytes.write(escaped, own.length);
     return own.length;
   }
+}
+
+/** Whether two names are the same bytes; their starts stand at two places of the columns, their ends behind them. */
+export function isSameName(columns: Int32Array, names: Buffer, one: number, other: number): boolean {
+  const start = columns[one] as number;
+  const otherStart = columns[other] as number;
+  let length = (columns[one + 1] as number) - start;
+  if ((columns[other + 1] as number) - otherStart !== length) return false;
+  if (start === otherStart) return true;
+  // Names of devices differ at their ends.
+  while (--length >= 0) if (names[start + length] !== names[otherStart + length]) return false;
+  return true;
+}
+
+function isLaterThanBefore(columns: Int32Array, row: number): boolean {
+  const high = columns[row + COLUMN_TS_HIGH] as number;
+  const low = columns[row + COLUMN_TS_LOW] as number;
+  const before = row - COLUMNS;
+  return isBefore(
+    columns[before + COLUMN_TS_HIGH] as number,
+    columns[before + COLUMN_TS_LOW] as number,
+    high,
+    low,
+  );
 }

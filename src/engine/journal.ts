@@ -105,18 +105,18 @@ export class Journal {
     return this.lastClosedGroup;
   }
 
-  /** Notes that the next record of the batch being written down belongs to a document. */
-  nameDocument(index: number, collection: Name, series: Series): void {
+  /** Notes that the records `[from, to)` of the batch being written down belong to a document. */
+  nameDocument(from: number, to: number, collection: Name, series: Series): void {
     if (series.journalTable !== this.#table) this.#nameSeries(collection, series);
-    if (index >= this.#documents.length) {
-      const larger = new Int32Array(this.#documents.length * 2);
+    if (to > this.#documents.length) {
+      const larger = new Int32Array(Math.max(to, this.#documents.length * 2));
       larger.set(this.#documents);
       this.#documents = larger;
     }
-    this.#documents[index] = series.journalIndex;
+    for (let index = from; index < to; index++) this.#documents[index] = series.journalIndex;
   }
 
-  /** Writes a batch down; `nameDocument` was called for each of its records. */
+  /** Writes a batch down; `nameDocument` was called for all of its records. */
   insert(batch: InsertBatch): Written {
     const { count, columns } = batch;
     const rowBytes = 4 + count * INSERT_ROW_BYTES;

@@ -11,29 +11,18 @@ import {
   CHUNK_RECORDS_MAX,
   CHUNK_TEXT_BYTES_MAX,
   LATEST_TEXT_BYTES_MAX,
-  OPENED_AT_ONCE,
   REMOVED_AT_ONCE,
   UNPACKED_CACHE_BYTES_MAX,
 } from "../protocol/limits.ts";
 import type { Request } from "../protocol/messages.ts";
 import type { Snapshot, Storage } from "../storage/storage.ts";
+import { BatchWriter } from "./batch_writer.ts";
 import { type CheckpointCounts, PORTION_SIZE, type PortionSize } from "./checkpoint.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
-import type { Collection } from "./collection.ts";
 import { Collections } from "./collections.ts";
 import type { Answer, Asker, Database, IsVisible, RawRequest, Written } from "./database.ts";
-import {
-  COLUMN_COLLECTION_END,
-  COLUMN_COLLECTION_START,
-  COLUMN_DOCUMENT_END,
-  COLUMN_DOCUMENT_START,
-  COLUMN_TEXT_END,
-  COLUMN_TS_HIGH,
-  COLUMN_TS_LOW,
-  COLUMNS,
-  type InsertBatch,
-} from "./insert_batch.ts";
+import type { InsertBatch } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
 import { LatestTexts } from "./latest_text.ts";
@@ -41,14 +30,11 @@ import { loadDatabase } from "./loading.ts";
 import { LongWork, type LongWorkOptions } from "./long_work.ts";
 import { MemoryLimit } from "./memory_limit.ts";
 import { neverInline } from "./never_inline.ts";
-import { NotReady } from "./not_ready.ts";
-import { noRecord } from "./page.ts";
-import { bytesAtMost, bytesOf, chunksToOpen, openChunks, prepareRemovals } from "./preparation.ts";
+import { bytesAtMost, bytesOf, prepareRemovals } from "./preparation.ts";
 import { Queries } from "./queries.ts";
 import { RawText } from "./raw_text.ts";
 import { removeInPortions } from "./removal.ts";
 import { ReplyText } from "./reply_text.ts";
-import type { Series } from "./series.ts";
 import { SLAB_BYTES_MAX, SLAB_BYTES_MIN } from "./slab.ts";
 import { type OnProblem, type Verified, verifyCollections } from "./verification.ts";
 import { WriteLimits, type WriteLimitValues } from "./write_limits.ts";
@@ -87,14 +73,11 @@ export class MemoryDatabase implements Database {
   readonly #latestTexts: LatestTexts;
   readonly #checkpoints: Checkpoints | undefined;
   #journal: Journal | undefined;
-  /** Reused for every record that is inserted. */
-  readonly #rendered = noRecord();
+  readonly #writer: BatchWriter;
   /** Where the texts of a request are put that has them as strings. */
   readonly #col = new RawText();
   readonly #key = new RawText();
   readonly #value = new RawText();
-  /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
-  readonly #found: (Series | undefined)[] = [];
 
   constructor({
     storage,
@@ -126,6 +109,11 @@ export class MemoryDatabase implements Database {
       longWork: this.#longWork,
       latestTexts: this.#latestTexts,
       storage,
+    });
+    this.#writer = new BatchWriter({
+      collections: this.#collections,
+      chunks: this.#chunks,
+      longWork: this.#longWork,
     });
     const checkpoints = storage && new Checkpoints({ storage, collections: this.#collections, portionSize });
     this.#checkpoints = checkpoints;
@@ -241,54 +229,12 @@ export class MemoryDatabase implements Database {
     journal?.ensureWritable();
     if (batch.count === 0) return undefined;
     this.#writeLimits.checkInsert(batch, this.#collections);
-    const record = this.#rendered;
-    record.source = batch.text;
-    record.view = batch.textView;
-    record.to = 0;
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
-      this.#memory.ensureRoom(bytesOf(batch, this.#collections));
+      this.#memory.ensureRoom(bytesOf(batch, this.#collections, this.#chunks));
     }
-    this.#found.length = 0;
-    if (this.#chunks.coldCount > 0 || batch.count > OPENED_AT_ONCE) this.#prepare(batch, isPrepared);
-    let collection: Collection | undefined;
-    for (let index = 0; index < batch.count; index++) collection = this.#insertOne(batch, index, collection);
+    this.#writer.begin(batch, isPrepared);
+    this.#writer.store(batch, journal);
     return both(journal?.insert(batch), this.#memory.relieve());
-  }
-
-  /** @throws NotReady, DatabaseError `storage_failed` */
-  #prepare(batch: InsertBatch, isPrepared: boolean): void {
-    const toOpen = chunksToOpen(batch, this.#collections, this.#found);
-    if (toOpen.size > OPENED_AT_ONCE && !isPrepared) {
-      throw new NotReady(this.#longWork.begin(openChunks(toOpen, this.#chunks, this.#longWork)));
-    }
-    // So that the write cannot fail halfway.
-    for (const chunk of toOpen) this.#chunks.fetch(chunk);
-  }
-
-  /** Stores record `index`; all of a batch mostly goes to one collection, the last one's. Returns which it was. */
-  #insertOne(batch: InsertBatch, index: number, last: Collection | undefined): Collection {
-    const { columns, names } = batch;
-    const row = index * COLUMNS;
-    const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
-    const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-    const collection = last?.name.equals(names, nameStart, nameEnd)
-      ? last
-      : this.#collections.getOrAdd(names, nameStart, nameEnd);
-    const series =
-      this.#found[index] ??
-      collection.getOrAdd(
-        names,
-        columns[row + COLUMN_DOCUMENT_START] as number,
-        columns[row + COLUMN_DOCUMENT_END] as number,
-      );
-    const record = this.#rendered;
-    record.from = record.to;
-    record.to = columns[row + COLUMN_TEXT_END] as number;
-    record.high = columns[row + COLUMN_TS_HIGH] as number;
-    record.low = columns[row + COLUMN_TS_LOW] as number;
-    collection.recordCount += series.insert(record);
-    this.#journal?.nameDocument(index, collection.name, series);
-    return collection;
   }
 
   latest(query: RawRequest<"qry">, asker?: Asker): Answer {

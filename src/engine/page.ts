@@ -9,6 +9,7 @@
  * room before the text only where records came that are older than those that were there: a page that is filled from its
  * end moves no text for that.
  */
+import { COLUMN_TEXT_END, COLUMN_TS_HIGH, COLUMN_TS_LOW, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import { readTimestampAt } from "./record_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
@@ -17,6 +18,10 @@ import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 export const ENTRY_BYTES = 12;
 export const ENTRY_WORDS = ENTRY_BYTES / 4;
 
+/** A document's first one, where its record needs no more. */
+export const PAGE_BYTES_AT_FIRST = 128;
+/** A page that grows has up to so many times the room that it needs. */
+export const NEW_PAGE_FACTOR = 2;
 /** A smaller page grows by half: there are many of those where most documents are short. A larger one doubles. */
 const SMALL_PAGE_BYTES = 4096;
 
@@ -112,6 +117,27 @@ export class Page {
     words[entry] = record.high;
     words[entry + 1] = record.low;
     words[entry + 2] = this.textEnd;
+  }
+
+  /** Appends the records `[from, to)` of a batch, each later than the one before it and than all that are here. */
+  appendRun(slabs: SlabAllocator, batch: InsertBatch, from: number, to: number): void {
+    const { columns } = batch;
+    const sourceStart = batch.textStart(from);
+    const size = batch.textStart(to) - sourceStart;
+    this.#makeRoomBehind(slabs, size, to - from);
+    const { slab } = this;
+    const { words } = slab;
+    batch.text.copy(slab.bytes, this.start + this.textEnd, sourceStart, sourceStart + size);
+    const shift = this.textEnd - sourceStart;
+    let entry = this.#entry(this.count);
+    for (let row = from * COLUMNS; row < to * COLUMNS; row += COLUMNS) {
+      words[entry] = columns[row + COLUMN_TS_HIGH] as number;
+      words[entry + 1] = columns[row + COLUMN_TS_LOW] as number;
+      words[entry + 2] = (columns[row + COLUMN_TEXT_END] as number) + shift;
+      entry -= ENTRY_WORDS;
+    }
+    this.textEnd += size;
+    this.count += to - from;
   }
 
   /** Puts a record before record `index`: what is before it moves, or what is behind it, whichever is less. */

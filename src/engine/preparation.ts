@@ -5,6 +5,7 @@
 import { DatabaseError } from "../protocol/errors.ts";
 import { compareTimestamps, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk } from "./chunk.ts";
+import { growthAtMost, type Share } from "./chunk_growth.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { Collections } from "./collections.ts";
 import {
@@ -20,8 +21,8 @@ import {
 } from "./insert_batch.ts";
 import type { Command } from "./journal_entry.ts";
 import type { LongWork, Task } from "./long_work.ts";
-import { ENTRY_BYTES } from "./page.ts";
-import { NEW_PAGE_FACTOR, type Series } from "./series.ts";
+import { ENTRY_BYTES, NEW_PAGE_FACTOR } from "./page.ts";
+import type { Series } from "./series.ts";
 
 /** What a new document takes beside its record, with a collection that may be as new. */
 const DOCUMENT_BYTES = 2048;
@@ -36,11 +37,8 @@ export function bytesAtMost({ count, textLength }: InsertBatch): number {
   return textLength + count * (DOCUMENT_BYTES + RECORD_BYTES_MAX);
 }
 
-/** What comes to one document. */
-type Share = { bytes: number; count: number; earliest: Timestamp };
-
 /** What a batch takes in memory at most, for which its documents are looked up. */
-export function bytesOf(batch: InsertBatch, collections: Collections): number {
+export function bytesOf(batch: InsertBatch, collections: Collections, chunks: ChunkStore): number {
   const { count, columns } = batch;
   const shares = new Map<Series, Share>();
   const newNames = new Set<string>();
@@ -57,7 +55,7 @@ export function bytesOf(batch: InsertBatch, collections: Collections): number {
       newNames.add(nameAt(batch, row));
     }
   }
-  for (const [series, share] of shares) bytes += series.growthAtMost(share);
+  for (const [series, share] of shares) bytes += growthAtMost(series.chunks, chunks, share);
   return bytes + newNames.size * DOCUMENT_BYTES;
 }
 
@@ -86,8 +84,8 @@ function nameAt({ columns, names }: InsertBatch, row: number): string {
 }
 
 /**
- * The chunks that a batch has to open. Puts each record's document into `found`, so that it need not be looked up twice;
- * undefined where there is none yet.
+ * The chunks that a batch has to open. Puts the document of each run of records into `found`, at the run's first one, so
+ * that it need not be looked up twice; undefined where there is none yet.
  */
 export function chunksToOpen(
   batch: InsertBatch,
@@ -97,12 +95,17 @@ export function chunksToOpen(
   const { count, columns } = batch;
   const at = { high: 0, low: 0 };
   const toOpen = new Set<Chunk>();
-  for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
-    at.high = columns[row + COLUMN_TS_HIGH] as number;
-    at.low = columns[row + COLUMN_TS_LOW] as number;
-    const series = seriesAt(batch, row, collections);
-    series?.addToOpen(at, toOpen);
-    found.push(series);
+  for (let first = 0; first < count; ) {
+    const end = batch.runEnd(first);
+    const series = seriesAt(batch, first * COLUMNS, collections);
+    found[first] = series;
+    for (let index = first; series !== undefined && index < end; index++) {
+      at.high = columns[index * COLUMNS + COLUMN_TS_HIGH] as number;
+      at.low = columns[index * COLUMNS + COLUMN_TS_LOW] as number;
+      // What comes behind the newest chunk's end opens none but that, and is followed by later ones.
+      if (series.addToOpen(at, toOpen)) break;
+    }
+    first = end;
   }
   return toOpen;
 }

@@ -7,14 +7,15 @@
  */
 import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
-import { unpackedBytes } from "./chunk_codec.ts";
+import { isClosed } from "./chunk_growth.ts";
 import { firstChunkReaching, lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
+import type { InsertBatch } from "./insert_batch.ts";
 import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
-import { ENTRY_BYTES, Page, type Rendered } from "./page.ts";
+import { PAGE_BYTES_AT_FIRST, Page, type Rendered } from "./page.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
 
@@ -41,9 +42,6 @@ export type LatestQuestion = {
 /** Which record of a chunk it is, where that is still to be found. */
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
-const PAGE_BYTES_AT_FIRST = 128;
-/** A page that grows has up to so many times the room that it needs. */
-export const NEW_PAGE_FACTOR = 2;
 
 export class Series implements ChunkOwner {
   readonly name: Name;
@@ -90,17 +88,68 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
-  /** Adds to a set what `insert` of a record at that time has to open. */
-  addToOpen(at: Timestamp, toOpen: Set<Chunk>): void {
+  /**
+   * Stores the records `[from, to)` of a batch, each later than the one before.
+   *
+   * @param record where single ones are pointed out: its source is the batch's text.
+   * @returns how many records there are more.
+   */
+  insertRun(batch: InsertBatch, from: number, to: number, record: Rendered): number {
+    const countBefore = this.recordCount;
+    for (let at = from; at < to; ) {
+      batch.point(record, at);
+      const end = this.#appendRun(batch, at, to, record);
+      if (end > at) at = end;
+      else {
+        this.insert(record);
+        at++;
+      }
+    }
+    return this.recordCount - countBefore;
+  }
+
+  /** Adds as many of them to a chunk's end as go there; returns where the others begin. */
+  #appendRun(batch: InsertBatch, from: number, to: number, first: Rendered): number {
+    const chunks = this.#chunks;
+    const store = this.#host.chunks;
+    const at = lastChunkStarting(chunks, first);
+    const chunk = chunks[Math.max(0, at)];
+    if (chunk === undefined || !chunk.endsBefore(first.high, first.low) || isClosed(chunk, store))
+      return from;
+    if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
+    const next = chunks[at + 1];
+    const page = next === undefined ? store.openNewest(chunk) : store.open(chunk);
+    const end = batch.endWithin(from, {
+      end: Math.min(to, from + store.chunkRecordsMax - chunk.count),
+      textBytes: store.chunkTextBytesMax - page.textLength,
+      before: next,
+    });
+    if (end > from) {
+      page.appendRun(store.slabs, batch, from, end);
+      this.recordCount += end - from;
+    }
+    this.#changed(chunk);
+    return end;
+  }
+
+  /**
+   * Adds to a set what `insert` of a record at that time has to open.
+   *
+   * @returns whether the record is later than all there are.
+   */
+  addToOpen(at: Timestamp, toOpen: Set<Chunk>): boolean {
     const chunks = this.#chunks;
     const last = newestChunk(chunks);
-    if (last === undefined || (last.endsBefore(at.high, at.low) && this.#isClosed(last))) return;
+    if (last === undefined) return true;
+    const isAppended = last.endsBefore(at.high, at.low);
+    if (isAppended && isClosed(last, this.#host.chunks)) return true;
     const first = Math.max(0, lastChunkStarting(chunks, at));
     const chunk = chunks[first] as Chunk;
     if (!chunk.isOpen) toOpen.add(chunk);
     // One between two chunks may go to either.
     const next = chunks[first + 1];
     if (next?.isOpen === false && chunk.endsBefore(at.high, at.low)) toOpen.add(next);
+    return isAppended;
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */
@@ -109,50 +158,6 @@ export class Series implements ChunkOwner {
       const chunk = this.#chunks[index];
       if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
     }
-  }
-
-  /**
-   * What its pages take more at most when so many records of so many bytes come, the first of them at a time. Of what is
-   * on disk only it is a guess: that its records are of the same size.
-   */
-  growthAtMost({ bytes, count, earliest }: { bytes: number; count: number; earliest: Timestamp }): number {
-    const chunks = this.#chunks;
-    const fresh = NEW_PAGE_FACTOR * bytes + PAGE_BYTES_AT_FIRST;
-    const last = newestChunk(chunks);
-    if (last === undefined) return fresh;
-    const isAppended = last.endsBefore(earliest.high, earliest.low);
-    if (isAppended && this.#canTake(last, bytes, count)) return 0;
-    if (isAppended && this.#isDone(last)) return fresh + ((last.page?.blockBytes ?? 0) >> 2);
-    const first = isAppended ? chunks.length - 1 : Math.max(0, lastChunkStarting(chunks, earliest));
-    const touched = Math.min(count, chunks.length - first);
-    // Which of them is told where it can only be one.
-    if (touched === 1) return fresh + this.#changedBytes(chunks[first] as Chunk, bytes / count);
-    return fresh + NEW_PAGE_FACTOR * this.#host.chunks.chunkTextBytesMax * touched;
-  }
-
-  /** Whether a chunk has room for so many records more, as it is. */
-  #canTake(chunk: Chunk, bytes: number, count: number): boolean {
-    const { chunkRecordsMax, chunkTextBytesMax } = this.#host.chunks;
-    const page = chunk.isCopy ? undefined : chunk.page;
-    if (page === undefined || page.count + count > chunkRecordsMax) return false;
-    const used = page.textLength + page.count * ENTRY_BYTES;
-    return page.textLength + bytes <= chunkTextBytesMax && used + bytes <= page.blockBytes;
-  }
-
-  /** Whether nothing is added to a chunk any more, whatever its size. */
-  #isDone(chunk: Chunk): boolean {
-    return this.#isClosed(chunk) || (chunk.page?.textLength ?? 0) >= this.#host.chunks.chunkTextBytesMax;
-  }
-
-  /** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
-  #changedBytes(chunk: Chunk, recordBytes: number): number {
-    const { chunkTextBytesMax } = this.#host.chunks;
-    const { page, count } = chunk;
-    if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
-    const text = chunk.isPacked
-      ? unpackedBytes(chunk.packed)
-      : Math.min(chunkTextBytesMax, count * recordBytes);
-    return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
   }
 
   isNewest(chunk: Chunk): boolean {
@@ -318,17 +323,8 @@ export class Series implements ChunkOwner {
     return 1;
   }
 
-  /**
-   * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
-   * that takes a hundred times as long as an insert, and after a start it would come upon all documents at once.
-   */
-  #isClosed(chunk: Chunk): boolean {
-    const { chunkRecordsMax } = this.#host.chunks;
-    return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
-  }
-
   #isFull(chunk: Chunk, record: Rendered): boolean {
-    if (this.#isClosed(chunk)) return true;
+    if (isClosed(chunk, this.#host.chunks)) return true;
     const { chunkTextBytesMax } = this.#host.chunks;
     const textLength = chunk.page?.textLength;
     if (textLength === undefined) return false;

@@ -79,19 +79,20 @@ export class WriteLimits {
     }
   }
 
-  #checkRecords({ columns, count, names }: InsertBatch): void {
+  #checkRecords({ columns, count, names, places }: InsertBatch): void {
     let textStart = 0;
     for (let index = 0; index < count; index++) {
       const row = index * COLUMNS;
+      const place = places?.[index] ?? index;
       const textEnd = columns[row + COLUMN_TEXT_END] as number;
-      this.#checkSize(textEnd - textStart, `ins[${index}]`);
+      this.#checkSize(textEnd - textStart, `ins[${place}]`);
       textStart = textEnd;
       for (const [field, start, end] of [
         ["col", columns[row + COLUMN_COLLECTION_START], columns[row + COLUMN_COLLECTION_END]],
         ["doc", columns[row + COLUMN_DOCUMENT_START], columns[row + COLUMN_DOCUMENT_END]],
       ] as const) {
         if ((end as number) - (start as number) <= this.#limits.nameLengthMax) continue;
-        this.#checkName(unescapeText(names, start as number, end as number), `ins[${index}].${field}`);
+        this.#checkName(unescapeText(names, start as number, end as number), `ins[${place}].${field}`);
       }
     }
   }

@@ -10,8 +10,8 @@ export class FrameService {
     const read = readLargeFrame(frame);
     if ("keys" in read) return new Transferred(read, [read.keys.rows.buffer]);
     if (!("batch" in read)) return new Transferred(read, []);
-    const { text, columns, names } = read.batch;
-    return new Transferred(read, [text, columns, names]);
+    const { text, columns, names, places } = read.batch;
+    return new Transferred(read, [text, columns, names, ...(places === undefined ? [] : [places])]);
   }
 }
 

@@ -5,6 +5,7 @@
  * Both ways of reading are those of dispatch.ts, so the result is the same; only what a client may do is looked at where
  * it is known, which is not here.
  */
+import { inDocumentOrder } from "../engine/batch_order.ts";
 import { type BatchParts, InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError, type ErrorCode } from "../protocol/errors.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
@@ -28,7 +29,9 @@ export function readLargeFrame(frame: string): LargeFrame {
   // Not kept: what they grow to is handed over.
   const scanner = new FrameScanner();
   const batch = new InsertBatch();
-  if (scanner.scan(frame, batch) === "ins") return { id: scanner.id, type: "ins", batch: batch.parts() };
+  if (scanner.scan(frame, batch) === "ins") {
+    return { id: scanner.id, type: "ins", batch: inDocumentOrder(batch).parts() };
+  }
   let id: string | undefined;
   let type: MessageType | undefined;
   try {
@@ -40,7 +43,7 @@ export function readLargeFrame(frame: string): LargeFrame {
     if (type !== "ins") return { id, type, request };
     batch.clear();
     for (const record of request as Request<"ins">) batch.add(record);
-    return { id, type, batch: batch.parts() };
+    return { id, type, batch: inDocumentOrder(batch).parts() };
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
     const { code, message } = error;

@@ -1,0 +1,64 @@
+/**
+ * What chunks may grow by: whether anything is added to one any more, and what a write takes in memory at most.
+ */
+import type { Timestamp } from "../protocol/timestamp.ts";
+import type { Chunk } from "./chunk.ts";
+import { unpackedBytes } from "./chunk_codec.ts";
+import { lastChunkStarting, newestChunk } from "./chunk_search.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import { ENTRY_BYTES, NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page.ts";
+
+/** What of a batch comes to one document, and the time of the first of it. */
+export type Share = { bytes: number; count: number; earliest: Timestamp };
+
+type Sizes = Pick<ChunkStore, "chunkRecordsMax" | "chunkTextBytesMax">;
+
+/**
+ * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
+ * that takes a hundred times as long as an insert, and after a start it would come upon all documents at once.
+ */
+export function isClosed(chunk: Chunk, { chunkRecordsMax }: Sizes): boolean {
+  return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
+}
+
+/**
+ * What the pages of a document's chunks take more at most when a share comes. Of what is on disk only it is a guess:
+ * that its records are of the same size.
+ */
+export function growthAtMost(chunks: readonly Chunk[], sizes: Sizes, share: Share): number {
+  const { bytes, count, earliest } = share;
+  const fresh = NEW_PAGE_FACTOR * bytes + PAGE_BYTES_AT_FIRST;
+  const last = newestChunk(chunks);
+  if (last === undefined) return fresh;
+  const isAppended = last.endsBefore(earliest.high, earliest.low);
+  if (isAppended && canTake(last, sizes, share)) return 0;
+  if (isAppended && isDone(last, sizes)) return fresh + ((last.page?.blockBytes ?? 0) >> 2);
+  const first = isAppended ? chunks.length - 1 : Math.max(0, lastChunkStarting(chunks, earliest));
+  const touched = Math.min(count, chunks.length - first);
+  // Which of them is told where it can only be one.
+  if (touched === 1) return fresh + changedBytes(chunks[first] as Chunk, sizes, bytes / count);
+  return fresh + NEW_PAGE_FACTOR * sizes.chunkTextBytesMax * touched;
+}
+
+/** Whether a chunk has room for so many records more, as it is. */
+function canTake(chunk: Chunk, { chunkRecordsMax, chunkTextBytesMax }: Sizes, share: Share): boolean {
+  const page = chunk.isCopy ? undefined : chunk.page;
+  if (page === undefined || page.count + share.count > chunkRecordsMax) return false;
+  const used = page.textLength + page.count * ENTRY_BYTES;
+  return page.textLength + share.bytes <= chunkTextBytesMax && used + share.bytes <= page.blockBytes;
+}
+
+/** Whether nothing is added to a chunk any more, whatever its size. */
+function isDone(chunk: Chunk, sizes: Sizes): boolean {
+  return isClosed(chunk, sizes) || (chunk.page?.textLength ?? 0) >= sizes.chunkTextBytesMax;
+}
+
+/** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
+function changedBytes(chunk: Chunk, { chunkTextBytesMax }: Sizes, recordBytes: number): number {
+  const { page, count } = chunk;
+  if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
+  const text = chunk.isPacked
+    ? unpackedBytes(chunk.packed)
+    : Math.min(chunkTextBytesMax, count * recordBytes);
+  return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
+}
