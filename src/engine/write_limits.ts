@@ -79,14 +79,14 @@ export class WriteLimits {
     }
   }
 
-  #checkRecords({ columns, count, names, places }: InsertBatch): void {
-    let textStart = 0;
-    for (let index = 0; index < count; index++) {
+  /** In the order of the request: of those that can't be used the first one is told. */
+  #checkRecords(batch: InsertBatch): void {
+    const { columns, count, names, places } = batch;
+    const indexes = places && inverseOf(places);
+    for (let place = 0; place < count; place++) {
+      const index = indexes === undefined ? place : (indexes[place] as number);
       const row = index * COLUMNS;
-      const place = places?.[index] ?? index;
-      const textEnd = columns[row + COLUMN_TEXT_END] as number;
-      this.#checkSize(textEnd - textStart, `ins[${place}]`);
-      textStart = textEnd;
+      this.#checkSize((columns[row + COLUMN_TEXT_END] as number) - batch.textStart(index), `ins[${place}]`);
       for (const [field, start, end] of [
         ["col", columns[row + COLUMN_COLLECTION_START], columns[row + COLUMN_COLLECTION_END]],
         ["doc", columns[row + COLUMN_DOCUMENT_START], columns[row + COLUMN_DOCUMENT_END]],
@@ -145,6 +145,13 @@ export class WriteLimits {
     const problem = `expected at most ${nameLengthMax} characters, got a string of ${length} characters`;
     throw new DatabaseError("bad_request", `${field}: ${problem}`);
   }
+}
+
+/** Of a permutation. */
+function inverseOf(places: Int32Array): Int32Array {
+  const indexes = new Int32Array(places.length);
+  for (let index = 0; index < places.length; index++) indexes[places[index] as number] = index;
+  return indexes;
 }
 
 function tooMany(type: string, max: number, count: number): DatabaseError {

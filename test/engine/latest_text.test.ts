@@ -32,10 +32,21 @@ const fleet: InsertedRecord[] = Array.from({ length: DOCUMENTS }, (_, index) => 
 /** Few that are written to all the time, and any other, also one that is not there yet. */
 const doc = fc.oneof(fc.nat(3), fc.nat(DOCUMENTS + 10)).map(nameOf);
 const record = fc.record({ col: fc.constant(COL), doc, ts: timestamp, data });
+const runOf = (doc: string, first: number, count: number): InsertedRecord[] =>
+  Array.from({ length: count }, (_, index) => ({
+    ...{ col: COL, doc, data: `run ${index}` },
+    ts: timestampFromBigInt(BigInt(first + index)),
+  }));
 const step: fc.Arbitrary<ModelCommand> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.array(record, { maxLength: 5 }).map((request): ModelCommand => ({ type: "ins", request })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({ doc, first: fc.integer({ min: -20, max: 60 }), count: fc.integer({ min: 4, max: 9 }) })
+      .map(({ doc, first, count }): ModelCommand => ({ type: "ins", request: runOf(doc, first, count) })),
   },
   { weight: 8, arbitrary: fc.constant<ModelCommand>({ type: "qry", request: poll() }) },
   {
@@ -78,7 +89,9 @@ for (const latestTextBytesMax of [Number.POSITIVE_INFINITY, 1, 0]) {
   test(`polls between random writes are those of a sorted map, with ${latestTextBytesMax} bytes kept`, () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 10, maxLength: 40 }), (steps) => {
-        const database = new MemoryDatabase({ chunks: SMALL_CHUNKS, longWork: AT_ONCE, latestTextBytesMax });
+        // A run has to fit in a chunk.
+        const chunks = { ...SMALL_CHUNKS, chunkRecordsMax: 12 };
+        const database = new MemoryDatabase({ chunks, longWork: AT_ONCE, latestTextBytesMax });
         const model = new ModelDatabase();
         const begin: ModelCommand[] = [
           { type: "ins", request: fleet },

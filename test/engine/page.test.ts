@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Chunk } from "../../src/engine/chunk.ts";
+import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { ENTRY_BYTES, Page } from "../../src/engine/page.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
 import { timestampFromBigInt, timestampToBigInt } from "../../src/protocol/timestamp.ts";
@@ -47,6 +48,7 @@ test("the record after a time is the same, wherever it is looked for first", () 
 type Kept = { at: bigint; text: string };
 type Step =
   | { kind: "put"; at: bigint; length: number }
+  | { kind: "run"; steps: readonly number[]; length: number }
   | { kind: "remove"; from: number; count: number }
   | { kind: "split"; at: number; keepsTail: boolean }
   | { kind: "fit" };
@@ -71,7 +73,34 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("fit" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("run" as const),
+      steps: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 12 }),
+      length: fc.nat({ max: 300 }),
+    }),
+  },
 );
+
+function runBehind(last: bigint, { steps, length }: { steps: readonly number[]; length: number }): Kept[] {
+  let at = last;
+  return steps.map((step, index) => {
+    at += BigInt(step);
+    return { at, text: `,{"ts":${at},"data":"${"r".repeat((length * (index + 1)) % 1000)}"}` };
+  });
+}
+
+/** A batch of these records, with another one before them. */
+function batchOf(run: readonly Kept[]): InsertBatch {
+  const batch = new InsertBatch();
+  batch.add({ col: "c", doc: "d", ts: { high: 0, low: 0 }, data: "before" });
+  for (const { at, text } of run) {
+    const { data } = JSON.parse(text.slice(1)) as { data: string };
+    batch.add({ col: "c", doc: "d", ts: timestampFromBigInt(at), data });
+  }
+  return batch;
+}
 
 function contentOf(page: Page): Kept[] {
   return Array.from({ length: page.count }, (_, index) => ({
@@ -116,6 +145,10 @@ test("whatever is put in, replaced, removed and split off, in any order, a page 
           kept = kept.filter(({ at }) => at !== each.at);
           kept.push({ at: each.at, text });
           kept.sort((a, b) => Number(a.at - b.at));
+        } else if (each.kind === "run") {
+          const run = runBehind(kept.at(-1)?.at ?? 0n, each);
+          page.appendRun(slabs, batchOf(run), 1, 1 + run.length);
+          kept.push(...run);
         } else if (each.kind === "fit") page.fit(slabs);
         else if (kept.length >= 2) {
           if (each.kind === "remove") {

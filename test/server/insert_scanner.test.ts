@@ -3,39 +3,17 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  COLUMN_COLLECTION_START,
-  COLUMN_TEXT_END,
-  COLUMN_TS_HIGH,
-  COLUMN_TS_LOW,
-  COLUMNS,
-  InsertBatch,
-} from "../../src/engine/insert_batch.ts";
-import { unescapeText } from "../../src/engine/raw_text.ts";
+import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { parseJson, rawNumber } from "../../src/protocol/json.ts";
 import { checkRequest } from "../../src/protocol/messages.ts";
 import { FrameScanner } from "../../src/server/frame_scanner.ts";
+import { recordsOf } from "../engine/batch_records.ts";
 
 const scanner = new FrameScanner();
 const scanned = new InsertBatch();
 const expected = new InsertBatch();
 
 type Outcome = { id: string; records: unknown[] } | undefined;
-
-function contents(batch: InsertBatch): unknown[] {
-  return Array.from({ length: batch.count }, (_, index) => {
-    const row = batch.columns.subarray(index * COLUMNS, (index + 1) * COLUMNS);
-    const name = (column: number) =>
-      unescapeText(batch.names, row[column] as number, row[column + 1] as number);
-    const textStart = index === 0 ? 0 : (batch.columns[(index - 1) * COLUMNS + COLUMN_TEXT_END] as number);
-    return {
-      col: name(COLUMN_COLLECTION_START),
-      doc: name(COLUMN_COLLECTION_START + 2),
-      ts: [row[COLUMN_TS_HIGH], row[COLUMN_TS_LOW]],
-      text: batch.text.toString("utf8", textStart, row[COLUMN_TEXT_END]),
-    };
-  });
-}
 
 function bySchema(frame: string): Outcome {
   try {
@@ -46,7 +24,7 @@ function bySchema(frame: string): Outcome {
     if ("problem" in checked) return undefined;
     expected.clear();
     for (const record of checked.request) expected.add(record);
-    return { id: JSON.stringify(message.id), records: contents(expected) };
+    return { id: JSON.stringify(message.id), records: recordsOf(expected) };
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -54,7 +32,7 @@ function bySchema(frame: string): Outcome {
 }
 
 function byScanner(frame: string): Outcome {
-  return scanner.scan(frame, scanned) === "ins" ? { id: scanner.id, records: contents(scanned) } : undefined;
+  return scanner.scan(frame, scanned) === "ins" ? { id: scanner.id, records: recordsOf(scanned) } : undefined;
 }
 
 /** Whatever the scanner takes must be what the schema makes of it. Returns whether it took it. */

@@ -25,6 +25,8 @@ async function limitedServer(limits: MemoryDatabaseOptions) {
 
 const record = (col: string, doc: string, data: string = "x", ts: unknown = 1) => ({ ts, doc, data, col });
 
+type Row = ReturnType<typeof record>;
+
 /** By each path: escaped text, plain JSON, what is left to the schema, and a frame that another thread reads. */
 async function insertEachWay(client: TestClient, records: readonly object[]): Promise<unknown[]> {
   const replies = [
@@ -80,6 +82,12 @@ describe("recordBytesMax", () => {
     const before = await stateOf(client);
     expect(await insertEachWay(client, [record("c", "f"), larger])).toEqual(
       eachTime("ins[1]: expected at most 64 bytes (--max-record), got 65", "too_large"),
+    );
+    // Of several the first in the request, also where they are sorted by documents before.
+    const mixed = Array.from({ length: 12 }, (_, at) => record("c", `m${at % 2}`, "x", at));
+    const [odd, even] = [5, 8].map((at) => ({ ...larger, doc: `m${at % 2}`, ts: at }));
+    expect(await insertEachWay(client, mixed.with(5, odd as Row).with(8, even as Row))).toEqual(
+      eachTime("ins[5]: expected at most 64 bytes (--max-record), got 65", "too_large"),
     );
     const set = (value: string) => ask(client, "sval", { col: "c", key: "k", value });
     expect(JSON.parse(await set("ü".repeat(33)))).toEqual({
