@@ -18,12 +18,13 @@ import {
 } from "./insert_batch.ts";
 import type { Journal } from "./journal.ts";
 import type { LongWork } from "./long_work.ts";
+import { neverInline } from "./never_inline.ts";
 import { NotReady } from "./not_ready.ts";
 import { noRecord } from "./page.ts";
 import { chunksToOpen, openChunks } from "./preparation.ts";
 import type { Series } from "./series.ts";
 
-/** Shorter runs are stored a record at a time. */
+/** Fewer are not worth it. */
 const RUN_MIN = 4;
 
 export type BatchWriterOptions = {
@@ -40,6 +41,7 @@ export class BatchWriter {
   readonly #found: (Series | undefined)[] = [];
 
   constructor(options: BatchWriterOptions) {
+    neverInline(this.begin, this.#storeRuns);
     this.#options = options;
   }
 
@@ -65,44 +67,62 @@ export class BatchWriter {
     const record = this.#record;
     record.source = batch.text;
     record.view = batch.textView;
-    let collection: Collection | undefined;
+    if (hasRuns(batch)) this.#storeRuns(batch, journal);
+    else for (let index = 0; index < batch.count; index++) this.#storeOne(batch, index, journal);
+  }
+
+  #storeRuns(batch: InsertBatch, journal: Journal | undefined): void {
     for (let from = 0; from < batch.count; ) {
-      const runEnd = batch.runEnd(from);
-      const to = runEnd - from < RUN_MIN ? from + 1 : runEnd;
-      collection = this.#storeRun(batch, from, to, collection, journal);
+      const to = batch.runEnd(from);
+      this.#storeRun(batch, from, to, journal);
       from = to;
     }
   }
 
-  /** All of a batch mostly goes to one collection, the last run's. Returns which it was. */
-  #storeRun(
-    batch: InsertBatch,
-    from: number,
-    to: number,
-    last: Collection | undefined,
-    journal: Journal | undefined,
-  ): Collection {
-    const { columns, names } = batch;
-    const row = from * COLUMNS;
-    const nameStart = columns[row + COLUMN_COLLECTION_START] as number;
-    const nameEnd = columns[row + COLUMN_COLLECTION_END] as number;
-    const collection = last?.name.equals(names, nameStart, nameEnd)
-      ? last
-      : this.#options.collections.getOrAdd(names, nameStart, nameEnd);
-    const series =
-      this.#found[from] ??
+  #storeRun(batch: InsertBatch, from: number, to: number, journal: Journal | undefined): void {
+    const collection = this.#collectionOf(batch, from);
+    const series = this.#seriesOf(batch, from, collection);
+    collection.recordCount += series.insertRun(batch, from, to, this.#record);
+    journal?.nameDocument(from, to, collection.name, series);
+  }
+
+  #storeOne(batch: InsertBatch, index: number, journal: Journal | undefined): void {
+    const collection = this.#collectionOf(batch, index);
+    const series = this.#seriesOf(batch, index, collection);
+    const record = this.#record;
+    batch.point(record, index);
+    collection.recordCount += series.insert(record);
+    journal?.nameDocument(index, index + 1, collection.name, series);
+  }
+
+  #collectionOf({ columns, names }: InsertBatch, index: number): Collection {
+    const row = index * COLUMNS;
+    return this.#options.collections.getOrAdd(
+      names,
+      columns[row + COLUMN_COLLECTION_START] as number,
+      columns[row + COLUMN_COLLECTION_END] as number,
+    );
+  }
+
+  #seriesOf({ columns, names }: InsertBatch, index: number, collection: Collection): Series {
+    const row = index * COLUMNS;
+    return (
+      this.#found[index] ??
       collection.getOrAdd(
         names,
         columns[row + COLUMN_DOCUMENT_START] as number,
         columns[row + COLUMN_DOCUMENT_END] as number,
-      );
-    const record = this.#record;
-    if (to - from > 1) collection.recordCount += series.insertRun(batch, from, to, record);
-    else {
-      batch.point(record, from);
-      collection.recordCount += series.insert(record);
-    }
-    journal?.nameDocument(from, to, collection.name, series);
-    return collection;
+      )
+    );
   }
+}
+
+/** Whether it is likely: where it begins, and in its middle. To look at each record would cost the others a thirtieth. */
+function hasRuns(batch: InsertBatch): boolean {
+  return isRunAt(batch, 0) || isRunAt(batch, batch.count >> 1);
+}
+
+function isRunAt(batch: InsertBatch, first: number): boolean {
+  const end = first + RUN_MIN;
+  return end <= batch.count && batch.runEnd(first, end) === end;
 }

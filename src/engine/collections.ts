@@ -18,6 +18,8 @@ export class Collections {
   readonly #options: Omit<CollectionOptions, "name">;
   readonly #totals = { documents: 0 };
   readonly #table = new NameTable<Collection>();
+  /** The one that was last asked for to write to. */
+  #last: Collection | undefined;
 
   constructor(options: Omit<CollectionOptions, "name" | "totals">) {
     this.#options = { ...options, totals: this.#totals };
@@ -56,8 +58,13 @@ export class Collections {
     return this.#table.getByBytes(names, start, end);
   }
 
+  /** The same; asked for record after record, so mostly it is the one that was asked for before. */
   getOrAdd(names: Buffer, start: number, end: number): Collection {
-    return this.#table.getByBytes(names, start, end) ?? this.add(unescapeText(names, start, end));
+    const last = this.#last;
+    if (last?.name.equals(names, start, end) === true) return last;
+    const collection = this.#table.getByBytes(names, start, end) ?? this.add(unescapeText(names, start, end));
+    this.#last = collection;
+    return collection;
   }
 
   add(name: string): Collection {
@@ -140,6 +147,7 @@ export class Collections {
 
   #drop(collection: Collection): void {
     this.#table.delete(collection);
+    if (this.#last === collection) this.#last = undefined;
     if (collection.isSaved) this.dropped.add(collection.name.text);
     collection.end();
   }

@@ -144,11 +144,14 @@ export class InsertBatch {
     return index === 0 ? 0 : (this.columns[index * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number);
   }
 
-  /** Where the run that begins with a record ends: records of the same document, each later than the one before. */
-  runEnd(first: number): number {
-    const { columns, names, count } = this;
+  /**
+   * Where the run that begins with a record ends, or `end` if it is longer: records of the same document, each later than
+   * the one before.
+   */
+  runEnd(first: number, end = this.count): number {
+    const { columns, names } = this;
     let index = first + 1;
-    for (; index < count; index++) {
+    for (; index < end; index++) {
       const row = index * COLUMNS;
       const isRun =
         isSameName(columns, names, row + COLUMN_DOCUMENT_START, row - COLUMNS + COLUMN_DOCUMENT_START) &&

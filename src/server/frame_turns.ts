@@ -11,13 +11,16 @@
 import { Queue } from "../engine/queue.ts";
 import { PORTION_MS } from "../protocol/limits.ts";
 
-/** Of a connection: what it has handled of a turn that was used up. */
+/** Of a connection: the units that it has handled of a turn that was used up. */
 export type FrameShare = { turn: number; count: number };
 
 const UNITS_A_LOOK = 32;
-/** A frame is one unit, and so is each so much of its length, as a power of two. */
-const UNIT_LENGTH_BITS = 11;
-const FRAMES_IN_ANY_TURN = 8;
+/**
+ * A frame is one unit, and so is each so much of its length, as a power of two. A batch of a hundred records may have to
+ * unpack as many chunks, which takes 4 ms, so it is nearly as many units as a look at the clock is worth.
+ */
+const UNIT_LENGTH_BITS = 9;
+const UNITS_IN_ANY_TURN = 8;
 
 export class FrameTurns {
   readonly #nowMs: () => number;
@@ -46,10 +49,10 @@ export class FrameTurns {
 
   /** Whether a connection that has handled a frame is to leave what follows to another turn. */
   isUsedUp(share: FrameShare, frameLength: number): boolean {
-    this.#units += 1 + (frameLength >>> UNIT_LENGTH_BITS);
-    let frames = 1;
+    let units = 1 + (frameLength >>> UNIT_LENGTH_BITS);
+    this.#units += units;
     if (this.#units >= UNITS_A_LOOK) {
-      if (this.#longSinceMs !== undefined) frames = FRAMES_IN_ANY_TURN;
+      if (this.#longSinceMs !== undefined) units = UNITS_IN_ANY_TURN;
       this.#look();
     }
     if (!this.#isUsedUp) return false;
@@ -57,8 +60,8 @@ export class FrameTurns {
       share.turn = this.#turn;
       share.count = 0;
     }
-    share.count += frames;
-    return share.count >= FRAMES_IN_ANY_TURN;
+    share.count += units;
+    return share.count >= UNITS_IN_ANY_TURN;
   }
 
   /** Calls back in a later turn, behind those who are in line already. */

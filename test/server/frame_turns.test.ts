@@ -34,14 +34,15 @@ describe("FrameTurns", () => {
     expect(handle(turns, flood, 100)).toBe(100);
   });
 
-  test("looks at the clock at once after a large frame", () => {
+  test("looks at the clock at once after a large frame, and lets no other through in a turn that is used up", () => {
     let nowMs = 0;
     const turns = new FrameTurns(() => nowMs);
     turns.isUsedUp(shareOf(), 100_000);
     nowMs = PORTION_MS;
+    expect(turns.isUsedUp(shareOf(), 100_000)).toBe(true);
     const share = shareOf();
-    for (let frame = 1; frame < 8; frame++) expect(turns.isUsedUp(share, 100_000)).toBe(false);
-    expect(turns.isUsedUp(share, 100_000)).toBe(true);
+    for (let frame = 1; frame < 4; frame++) expect(turns.isUsedUp(share, 600)).toBe(false);
+    expect(turns.isUsedUp(share, 600)).toBe(true);
   });
 
   test("ends a turn after a single frame that took long, for whoever has sent it", () => {
