@@ -6,7 +6,7 @@ import type { Chunk } from "./chunk.ts";
 import { unpackedBytes } from "./chunk_codec.ts";
 import { lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-import { ENTRY_BYTES, NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page.ts";
+import { ENTRY_BYTES, NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST, type Rendered } from "./page.ts";
 
 /** What of a batch comes to one document, and the time of the first of it. */
 export type Share = { bytes: number; count: number; earliest: Timestamp };
@@ -19,6 +19,13 @@ type Sizes = Pick<ChunkStore, "chunkRecordsMax" | "chunkTextBytesMax">;
  */
 export function isClosed(chunk: Chunk, { chunkRecordsMax }: Sizes): boolean {
   return chunk.count >= (chunk.isCold ? chunkRecordsMax >> 1 : chunkRecordsMax);
+}
+
+/** Whether a chunk has no room for a record; where it is packed, its text is taken to have. */
+export function isFull(chunk: Chunk, sizes: Sizes, record: Rendered): boolean {
+  if (isClosed(chunk, sizes)) return true;
+  const textLength = chunk.page?.textLength;
+  return textLength !== undefined && textLength + record.to - record.from > sizes.chunkTextBytesMax;
 }
 
 /**

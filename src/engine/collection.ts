@@ -8,7 +8,7 @@ import type { ChunkStore } from "./chunk_store.ts";
 import { KeyValues } from "./key_values.ts";
 import { LatestText, type LatestTexts } from "./latest_text.ts";
 import type { LongWork, Task } from "./long_work.ts";
-import { Name, NameTable } from "./name.ts";
+import { type Name, NameTable } from "./name.ts";
 import { NameMatches } from "./name_matches.ts";
 import { Queue } from "./queue.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
@@ -29,7 +29,7 @@ export class Changes {
 }
 
 /** A document's objects and its place in tables, counted on a heap of a million of them. */
-const DOCUMENT_BYTES = 320;
+const DOCUMENT_BYTES = 240;
 /** The same of a collection. */
 const COLLECTION_BYTES = 1024;
 
@@ -126,7 +126,7 @@ export class Collection implements SeriesHost {
 
   /** Adds a document that has a number already. */
   loadDocument(name: string, id: number): Series {
-    const series = new Series(this, { name: new Name(name, this.chunks.slabs), id });
+    const series = new Series(this, { name, id });
     this.chunks.objectBytes += DOCUMENT_BYTES;
     this.lastDocumentId = Math.max(this.lastDocumentId, id);
     this.documents.add(series);
@@ -145,7 +145,7 @@ export class Collection implements SeriesHost {
     this.changes?.removedDocuments.push(series.id);
     for (const chunk of series.chunks) this.chunkRemoved(chunk);
     this.chunks.objectBytes -= DOCUMENT_BYTES;
-    this.free(series.end());
+    this.free(series.dismiss());
   }
 
   setValue(key: RawText, value: RawText): void {
@@ -210,7 +210,7 @@ export class Collection implements SeriesHost {
       if (!isFirst && this.#longWork.isTurnOver(FREED_CHUNK_UNITS)) yield;
       isFirst = false;
       this.chunks.objectBytes -= DOCUMENT_BYTES;
-      yield* this.#freeChunks(series.end());
+      yield* this.#freeChunks(series.dismiss());
     }
   }
 

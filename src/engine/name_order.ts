@@ -68,13 +68,13 @@ export class NameOrder<Value extends Named> {
   }
 
   /** The last block that begins with a value or with one before it; -1 where there is none. */
-  #blockOf({ name }: Value): number {
+  #blockOf({ name: { text } }: Value): number {
     let from = 0;
     let to = this.#blocks.length;
     while (from < to) {
       const middle = (from + to) >>> 1;
       const first = (this.#blocks[middle] as Value[])[0] as Value;
-      if (first.name.text <= name.text) from = middle + 1;
+      if (first.name.text <= text) from = middle + 1;
       else to = middle;
     }
     return from - 1;
@@ -82,21 +82,30 @@ export class NameOrder<Value extends Named> {
 }
 
 /** Where in a block the first value is that comes behind another. */
-function placeIn<Value extends Named>(block: readonly Value[], { name }: Value): number {
+function placeIn<Value extends Named>(block: readonly Value[], { name: { text } }: Value): number {
   let from = 0;
   let to = block.length;
   // Most names come in order.
-  if (to > 0 && (block[to - 1] as Value).name.text <= name.text) return to;
+  if (to > 0 && (block[to - 1] as Value).name.text <= text) return to;
   while (from < to) {
     const middle = (from + to) >>> 1;
-    if ((block[middle] as Value).name.text <= name.text) from = middle + 1;
+    if ((block[middle] as Value).name.text <= text) from = middle + 1;
     else to = middle;
   }
   return from;
 }
 
-export function byName(a: Named, b: Named): number {
-  return compareTexts(a.name.text, b.name.text);
+/** A value with its name's text, which is not made anew each time it is compared. */
+type Item<Value> = { readonly text: string; readonly value: Value };
+
+const itemsOf = <Value extends Named>(values: readonly Value[]): Item<Value>[] =>
+  values.map((value) => ({ text: value.name.text, value }));
+const valuesOf = <Value>(items: readonly Item<Value>[]): Value[] => items.map(({ value }) => value);
+const compareItems = (a: Item<unknown>, b: Item<unknown>): number => compareTexts(a.text, b.text);
+
+/** At once. */
+export function sortedByName<Value extends Named>(values: readonly Value[]): Value[] {
+  return valuesOf(itemsOf(values).sort(compareItems));
 }
 
 /** Sorts values between other requests. */
@@ -105,11 +114,17 @@ export function* sortByName<Value extends Named>(
   longWork: LongWork,
   result: { sorted: readonly Value[] },
 ): Task {
-  const runs: (readonly Value[])[] = [];
+  const runs: (readonly Item<Value>[])[] = [];
   for (let from = 0; from < values.length; from += RUN_LENGTH) {
-    const run = values.slice(from, from + RUN_LENGTH).sort(byName);
+    const run = itemsOf(values.slice(from, from + RUN_LENGTH)).sort(compareItems);
     runs.push(run);
     if (longWork.isTurnOver(run.length * SORT_UNITS)) yield;
   }
-  result.sorted = yield* mergeRuns(runs, byName, longWork);
+  const items = yield* mergeRuns(runs, compareItems, longWork);
+  const sorted: Value[] = [];
+  for (const { value } of items) {
+    sorted.push(value);
+    if (sorted.length % RUN_LENGTH === 0 && longWork.isTurnOver(RUN_LENGTH)) yield;
+  }
+  result.sorted = sorted;
 }

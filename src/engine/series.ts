@@ -7,13 +7,13 @@
  */
 import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
-import { isClosed } from "./chunk_growth.ts";
+import { isClosed, isFull } from "./chunk_growth.ts";
 import { firstChunkReaching, lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { InsertBatch } from "./insert_batch.ts";
-import type { Name } from "./name.ts";
+import { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
 import { PAGE_BYTES_AT_FIRST, Page, type Rendered } from "./page.ts";
 import type { ReplyText } from "./reply_text.ts";
@@ -42,9 +42,11 @@ export type LatestQuestion = {
 /** Which record of a chunk it is, where that is still to be found. */
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
+/** Of a document that has none yet. Not frozen: that is another kind of array to compiled code. */
+const NO_CHUNKS: Chunk[] = [];
 
-export class Series implements ChunkOwner {
-  readonly name: Name;
+/** Its own name, since another object is 48 bytes a document; there are twelve properties at most, as in a Chunk. */
+export class Series extends Name implements ChunkOwner {
   /** Its number on disk, unique in the collection. */
   readonly id: number;
   recordCount = 0;
@@ -57,14 +59,18 @@ export class Series implements ChunkOwner {
   latestPlace = NO_PLACE;
 
   readonly #host: SeriesHost;
-  readonly #chunks: Chunk[] = [];
+  #chunks = NO_CHUNKS;
 
-  constructor(host: SeriesHost, { name, id }: { name: Name; id: number }) {
+  constructor(host: SeriesHost, { name, id }: { name: string; id: number }) {
+    super(name, host.chunks.slabs);
     // What is seldom done is not to be compiled into what is done for each record.
     neverInline(this.#insertElsewhere);
     this.#host = host;
-    this.name = name;
     this.id = id;
+  }
+
+  get name(): Name {
+    return this;
   }
 
   /**
@@ -74,11 +80,11 @@ export class Series implements ChunkOwner {
    */
   insert(record: Rendered): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
+    const store = this.#host.chunks;
     const last = newestChunk(this.#chunks);
-    const isAppended = last?.endsBefore(record.high, record.low) === true && !this.#isFull(last, record);
+    const isAppended = last?.endsBefore(record.high, record.low) === true && !isFull(last, store, record);
     if (!isAppended) return this.#insertElsewhere(last, record);
     // The hot path: nothing is measured again but the end.
-    const store = this.#host.chunks;
     store.openNewest(last).append(store.slabs, record);
     last.count++;
     last.lastHigh = record.high;
@@ -170,7 +176,7 @@ export class Series implements ChunkOwner {
 
   /** Adds a chunk that a start has found on disk. */
   load(chunk: Chunk): void {
-    this.#chunks.push(chunk);
+    this.#addLast(chunk);
     this.#host.chunkAdded();
     this.recordCount += chunk.count;
   }
@@ -209,10 +215,10 @@ export class Series implements ChunkOwner {
   }
 
   /** Ends the document's life; whoever does that frees its chunks, and knows what that means on disk. */
-  end(): readonly Chunk[] {
+  dismiss(): readonly Chunk[] {
     this.recordCount = 0;
     this.isGone = true;
-    this.name.free(this.#host.chunks.slabs);
+    this.free(this.#host.chunks.slabs);
     return this.#chunks;
   }
 
@@ -302,7 +308,7 @@ export class Series implements ChunkOwner {
       return 0;
     }
     this.recordCount++;
-    if (this.#isFull(chunk, record)) {
+    if (isFull(chunk, store, record)) {
       const next = this.#chunks[at + 1];
       if (index === 0) return this.#begin(at, record);
       if (index < page.count) {
@@ -311,7 +317,7 @@ export class Series implements ChunkOwner {
           index -= page.count;
           chunk = this.#chunks[++at] as Chunk;
         }
-      } else if (next === undefined || this.#isFull(next, record)) return this.#begin(at + 1, record);
+      } else if (next === undefined || isFull(next, store, record)) return this.#begin(at + 1, record);
       else {
         index = 0;
         chunk = next;
@@ -321,14 +327,6 @@ export class Series implements ChunkOwner {
     page.insert(store.slabs, index, record);
     this.#changed(chunk);
     return 1;
-  }
-
-  #isFull(chunk: Chunk, record: Rendered): boolean {
-    if (isClosed(chunk, this.#host.chunks)) return true;
-    const { chunkTextBytesMax } = this.#host.chunks;
-    const textLength = chunk.page?.textLength;
-    if (textLength === undefined) return false;
-    return textLength + record.to - record.from > chunkTextBytesMax;
   }
 
   /** Begins a chunk at a place among the others. */
@@ -357,10 +355,16 @@ export class Series implements ChunkOwner {
   #place(at: number, chunk: Chunk): void {
     this.#host.chunkAdded();
     const isNewest = at === this.#chunks.length;
-    if (isNewest) this.#chunks.push(chunk);
+    if (isNewest) this.#addLast(chunk);
     else this.#chunks.splice(at, 0, chunk);
     if (isNewest) this.#host.chunks.watch(chunk);
     this.#changed(chunk);
+  }
+
+  /** A list that begins with its first chunk has no room for more before they come. */
+  #addLast(chunk: Chunk): void {
+    if (this.#chunks.length === 0) this.#chunks = [chunk];
+    else this.#chunks.push(chunk);
   }
 
   #changed(chunk: Chunk): void {

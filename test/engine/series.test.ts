@@ -5,7 +5,6 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ChunkStore } from "../../src/engine/chunk_store.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
-import { Name } from "../../src/engine/name.ts";
 import { noRecord } from "../../src/engine/page.ts";
 import { Series, type SeriesHost } from "../../src/engine/series.ts";
 import { type Timestamp, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
@@ -43,7 +42,7 @@ class Document {
       },
       free: () => {},
     };
-    this.series = new Series(host, { name: new Name("d", this.store.slabs), id: 1 });
+    this.series = new Series(host, { name: "d", id: 1 });
   }
 
   /** Packs what is full, and the newest chunk. All is read: of a packed chunk it is not known how much text it has. */
