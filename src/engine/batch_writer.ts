@@ -41,7 +41,7 @@ export class BatchWriter {
   readonly #found: (Series | undefined)[] = [];
 
   constructor(options: BatchWriterOptions) {
-    neverInline(this.begin, this.#storeRuns);
+    neverInline(this.begin, this.store, this.#storeRuns);
     this.#options = options;
   }
 

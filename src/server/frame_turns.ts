@@ -8,6 +8,7 @@
  * wakes the event loop once more, which cost small inserts a tenth of their speed, so only one turn in each few
  * milliseconds is watched.
  */
+import { neverInline } from "../engine/never_inline.ts";
 import { Queue } from "../engine/queue.ts";
 import { PORTION_MS } from "../protocol/limits.ts";
 
@@ -38,6 +39,7 @@ export class FrameTurns {
   #isScheduled = false;
 
   constructor(nowMs: () => number) {
+    neverInline(this.#look);
     this.#nowMs = nowMs;
   }
 
