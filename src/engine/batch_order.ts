@@ -15,17 +15,18 @@ import {
   InsertBatch,
   isSameName,
 } from "./insert_batch.ts";
+import { hashBytes } from "./name.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** Runs that are as long already are left as they are, and documents that have fewer records each. */
 const RECORDS_A_DOCUMENT_MIN = 4;
-/** Beyond so many looks for a name, somebody has chosen names that collide. */
-const PROBES_MAX = 256;
+/** Beyond so many looks for a name in a table that is mostly empty, somebody has chosen names that collide. */
+const PROBES_MAX = 32;
 const NONE = -1;
 
 /**
  * The same records with those of a document next to each other, in the order of time. Of the same time they stay as they
- * came: the last one counts. The batch itself where that is not worth it.
+ * came: the last one counts. The batch itself where that is not worth it; otherwise it is void from then on.
  */
 export function inDocumentOrder(batch: InsertBatch): InsertBatch {
   const { count } = batch;
@@ -66,6 +67,7 @@ function countByDocument(batch: InsertBatch, documents: Int32Array): number[] | 
     const slot = slotOf(batch, first, slots, mask);
     if (slot === NONE) return undefined;
     if (slots[slot] === NONE) {
+      if (hasEscapes(batch, first)) return undefined;
       slots[slot] = first;
       documents[first] = counts.length;
       counts.push(0);
@@ -85,18 +87,9 @@ function slotOf({ columns, names }: InsertBatch, index: number, slots: Int32Arra
   const row = index * COLUMNS;
   const document = row + COLUMN_DOCUMENT_START;
   const collection = row + COLUMN_COLLECTION_START;
-  let hash = 0x811c9dc5 | 0;
-  for (let name = document; ; name = collection) {
-    const nameEnd = columns[name + 1] as number;
-    for (let at = columns[name] as number; at < nameEnd; at++) {
-      const byte = names[at] as number;
-      // A name has more than one escaped form.
-      if (byte === BACKSLASH) return NONE;
-      hash = Math.imul(hash ^ byte, 0x01000193);
-    }
-    if (name === collection) break;
-  }
-  let slot = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) & mask;
+  const hashOf = (name: number): number =>
+    hashBytes(names, columns[name] as number, columns[name + 1] as number);
+  let slot = (hashOf(document) ^ Math.imul(hashOf(collection), 31)) & mask;
   for (let probes = 0; probes < PROBES_MAX; probes++) {
     const first = slots[slot] as number;
     if (first === NONE) return slot;
@@ -108,6 +101,14 @@ function slotOf({ columns, names }: InsertBatch, index: number, slots: Int32Arra
     slot = (slot + 1) & mask;
   }
   return NONE;
+}
+
+/** Names have more than one form where they have escapes, and are told apart by their bytes. */
+function hasEscapes({ columns, names }: InsertBatch, index: number): boolean {
+  const row = index * COLUMNS;
+  return [row + COLUMN_DOCUMENT_START, row + COLUMN_COLLECTION_START].some((name) =>
+    names.subarray(columns[name] as number, columns[name + 1] as number).includes(BACKSLASH),
+  );
 }
 
 /** Sorts the places `[start, end)`, which are those of one document's records. Mostly they are in order. */
@@ -163,5 +164,8 @@ function gathered(batch: InsertBatch, places: Int32Array, documents: Int32Array)
   }
   target.columns = columns;
   target.textLength = end;
+  // At once: it may be as large as the frame, and nobody else has its text.
+  batch.names = Buffer.alloc(0);
+  batch.free();
   return target;
 }
