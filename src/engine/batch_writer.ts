@@ -37,7 +37,7 @@ export class BatchWriter {
   readonly #options: BatchWriterOptions;
   /** Reused for every record. */
   readonly #record = noRecord();
-  /** By the first record of a run its document, as far as that has been looked up; reused for every batch. */
+  /** The documents of a batch's records, as far as they have been looked up; reused for every batch. */
   readonly #found: (Series | undefined)[] = [];
 
   constructor(options: BatchWriterOptions) {

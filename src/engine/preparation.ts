@@ -84,8 +84,8 @@ function nameAt({ columns, names }: InsertBatch, row: number): string {
 }
 
 /**
- * The chunks that a batch has to open. Puts the document of each run of records into `found`, at the run's first one, so
- * that it need not be looked up twice; undefined where there is none yet.
+ * The chunks that a batch has to open. Puts each record's document into `found`, so that it need not be looked up twice;
+ * undefined where there is none yet.
  */
 export function chunksToOpen(
   batch: InsertBatch,
@@ -98,7 +98,8 @@ export function chunksToOpen(
   for (let first = 0; first < count; ) {
     const end = batch.runEnd(first);
     const series = seriesAt(batch, first * COLUMNS, collections);
-    found[first] = series;
+    // One for each record: an array with holes is another kind to compiled code, for good.
+    for (let index = first; index < end; index++) found.push(series);
     for (let index = first; series !== undefined && index < end; index++) {
       at.high = columns[index * COLUMNS + COLUMN_TS_HIGH] as number;
       at.low = columns[index * COLUMNS + COLUMN_TS_LOW] as number;
