@@ -61,7 +61,6 @@ export const FIELD = Object.fromEntries(NAMES.map((name, index) => [name, index]
  */
 export type Fields = FieldValue[];
 const NAME_BYTES = NAMES.map((name) => Uint8Array.from(Buffer.from(name)));
-const NAME_LENGTHS = Uint8Array.from(NAMES, (name) => name.length);
 /** What is looked up or kept by its bytes. */
 const IS_RAW = Uint8Array.from(NAMES, (name) => Number(["col", "doc", "key", "value"].includes(name)));
 /** Their first two letters tell the names apart: 1 more than the index of the one that may begin with them. */
@@ -115,7 +114,7 @@ export class FieldScanner {
       const index = fieldAt(bytes, at + quoteBytes);
       if (index < 0 || (seen & (1 << index)) !== 0) return NOT_TAKEN;
       seen |= 1 << index;
-      at += quoteBytes + (NAME_LENGTHS[index] as number);
+      at += quoteBytes + (NAME_BYTES[index] as Uint8Array).length;
       if (!isQuote(bytes, at, quoteBytes)) return NOT_TAKEN;
       at = skipBetween(bytes, at + quoteBytes, quoteBytes);
       if (bytes[at] !== COLON) return NOT_TAKEN;
