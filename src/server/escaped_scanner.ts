@@ -33,6 +33,7 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
+import { areDigits, digitsValue, plainBefore, plainEnd, specialIn, WORD_BYTES } from "./byte_word.ts";
 import { readLongInteger, type Scratch } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
@@ -144,6 +145,14 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
       const firstDigit = at;
       let value = 0;
       for (;;) {
+        const word = view.getInt32(at, true);
+        if (!areDigits(word)) break;
+        textView.setInt32(length, word, true);
+        value = value * 10_000 + digitsValue(word);
+        at += WORD_BYTES;
+        length += WORD_BYTES;
+      }
+      for (;;) {
         const byte = bytes[at] as number;
         if (byte < ZERO || byte > ZERO + 9) break;
         text[length++] = byte;
@@ -176,13 +185,19 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
         text[length + 8] = QUOTE;
         length += DATA_HEAD_BYTES;
         for (;;) {
-          const byte = bytes[at++] as number;
-          if (byte !== BACKSLASH) {
-            if (byte < SPACE || byte === QUOTE) return NOT_TAKEN;
-            text[length++] = byte;
+          const word = view.getInt32(at, true);
+          // Also what is special: whatever comes next is written over it.
+          textView.setInt32(length, word, true);
+          const special = specialIn(word);
+          if (special === 0) {
+            at += WORD_BYTES;
+            length += WORD_BYTES;
             continue;
           }
-          text[length] = BACKSLASH;
+          const plain = plainBefore(special);
+          at += plain;
+          length += plain;
+          if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
           let escaped = QUOTE;
           if (view.getInt32(at - 1, true) === ESCAPED_QUOTE) at += 3;
           else {
@@ -195,6 +210,7 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
               if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
             } else if (escaped === QUOTE || escaped === SLASH || ESCAPES[escaped] === 0) return NOT_TAKEN;
           }
+          text[length] = BACKSLASH;
           text[length + 1] = escaped;
           length += 2;
         }
@@ -204,12 +220,8 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
         length += 2;
       } else {
         const nameStart = at;
-        for (;;) {
-          const byte = bytes[at] as number;
-          if (byte === BACKSLASH) break;
-          if (byte < SPACE || byte === QUOTE) return NOT_TAKEN;
-          at++;
-        }
+        at = plainEnd(view, at);
+        if (bytes[at] !== BACKSLASH) return NOT_TAKEN;
         if (bytes[at + 1] !== QUOTE || at === nameStart || at - nameStart > NAME_LENGTH_MAX) return NOT_TAKEN;
         const column = row + (field === SEEN_DOC ? COLUMN_DOCUMENT_START : COLUMN_COLLECTION_START);
         columns[column] = nameStart;

@@ -23,6 +23,7 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
+import { areDigits, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
 import { readHex, readLongInteger, type Scratch, skipSpace } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
@@ -121,7 +122,7 @@ export class FieldScanner {
       at = skipBetween(bytes, at + 1, quoteBytes);
       const isTaken = isQuote(bytes, at, quoteBytes)
         ? this.#scanText(source, at + quoteBytes, quoteBytes, index)
-        : this.#scanPlain(bytes, at);
+        : this.#scanPlain(source, at);
       if (!isTaken) return NOT_TAKEN;
       fields[index] = this.#value;
       at = skipBetween(bytes, this.#end, quoteBytes);
@@ -133,14 +134,9 @@ export class FieldScanner {
 
   /** The text that begins at a place, behind its quote. */
   #scanText(source: Scratch, start: number, quoteBytes: number, field: number): boolean {
-    const { bytes } = source;
-    let at = start;
-    for (;;) {
-      const byte = bytes[at] as number;
-      if (byte === QUOTE || byte === BACKSLASH) break;
-      if (byte < SPACE) return false;
-      at++;
-    }
+    const { bytes, view } = source;
+    const at = plainEnd(view, start);
+    if ((bytes[at] as number) < SPACE) return false;
     if (!isQuote(bytes, at, quoteBytes)) {
       return quoteBytes === PLAIN_QUOTE_BYTES && this.#scanEscapes(source, start, at);
     }
@@ -154,15 +150,12 @@ export class FieldScanner {
   }
 
   /** The rest of a plain text that has escapes, from the first of them on. */
-  #scanEscapes({ bytes, buffer }: Scratch, start: number, firstEscape: number): boolean {
+  #scanEscapes({ bytes, view, buffer }: Scratch, start: number, firstEscape: number): boolean {
     let at = firstEscape;
-    for (; ; at++) {
-      const byte = bytes[at] as number;
-      if (byte === QUOTE) break;
-      if (byte < SPACE) return false;
-      if (byte !== BACKSLASH) continue;
-      const letter = bytes[++at] as number;
-      if (letter === LETTER_U ? readHex(bytes, at + 1) < 0 : ESCAPES[letter] === 0) return false;
+    for (; bytes[at] !== QUOTE; at = plainEnd(view, at)) {
+      if (bytes[at++] !== BACKSLASH) return false;
+      const letter = bytes[at++] as number;
+      if (letter === LETTER_U ? readHex(bytes, at) < 0 : ESCAPES[letter] === 0) return false;
     }
     this.#end = at + 1;
     this.#value = JSON.parse(buffer.toString("utf8", start - 1, at + 1));
@@ -170,13 +163,18 @@ export class FieldScanner {
   }
 
   /** An integer as JSON.stringify writes it, or a boolean. */
-  #scanPlain(bytes: Uint8Array, start: number): boolean {
+  #scanPlain({ bytes, view }: Scratch, start: number): boolean {
     if (bytes[start] === LETTER_T) return this.#scanWord(bytes, start, true);
     if (bytes[start] === LETTER_F) return this.#scanWord(bytes, start, false);
     const isNegative = bytes[start] === MINUS;
     const firstDigit = isNegative ? start + 1 : start;
     let at = firstDigit;
     let value = 0;
+    for (; ; at += WORD_BYTES) {
+      const word = view.getInt32(at, true);
+      if (!areDigits(word)) break;
+      value = value * 10_000 + digitsValue(word);
+    }
     for (; ; at++) {
       const digit = (bytes[at] as number) - ZERO;
       if (!(digit >= 0 && digit <= 9)) break;

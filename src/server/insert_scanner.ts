@@ -43,6 +43,7 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
+import { plainEnd } from "./byte_word.ts";
 import { scanEscapedRecords } from "./escaped_scanner.ts";
 import { readHex, readLongInteger, Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
 
@@ -84,7 +85,7 @@ export class InsertScanner {
     batch.clear();
     const payload = this.#payload;
     payload.makeRoom(bytes.length);
-    const frameEnd = unescapeString(bytes, at + 1, payload);
+    const frameEnd = unescapeString(frame, at + 1, payload);
     if (frameEnd < 0) return NOT_TAKEN;
     const payloadEnd = payload.used;
     batch.names = payload.buffer;
@@ -137,13 +138,13 @@ export class InsertScanner {
         tsEnd = this.#end;
         at = tsEnd;
       } else if (field === SEEN_DATA) {
-        if (!this.#scanString(bytes, at)) return NOT_TAKEN;
+        if (!this.#scanString(scratch, at)) return NOT_TAKEN;
         dataStart = at + 1;
         dataEnd = this.#end;
         isCanonical = this.#isCanonical;
         at = dataEnd + 1;
       } else {
-        if (!this.#scanPlainString(bytes, at)) return NOT_TAKEN;
+        if (!this.#scanPlainString(scratch, at)) return NOT_TAKEN;
         const column = row + (field === SEEN_DOC ? COLUMN_DOCUMENT_START : COLUMN_COLLECTION_START);
         columns[column] = at + 1;
         columns[column + 1] = this.#end;
@@ -196,38 +197,33 @@ export class InsertScanner {
   }
 
   /** A string that begins at a place, with any escapes; tells whether these are canonical. */
-  #scanString(bytes: Uint8Array, start: number): boolean {
+  #scanString({ bytes, view }: Scratch, start: number): boolean {
     if (bytes[start] !== QUOTE) return false;
     let isCanonical = true;
-    for (let at = start + 1; ; at++) {
-      const byte = bytes[at] as number;
+    for (let at = plainEnd(view, start + 1); ; at = plainEnd(view, at)) {
+      const byte = bytes[at++];
       if (byte === BACKSLASH) {
-        const letter = bytes[++at] as number;
+        const letter = bytes[at++] as number;
         if (letter === LETTER_U) {
-          if (readHex(bytes, at + 1) < 0) return false;
+          if (readHex(bytes, at) < 0) return false;
           isCanonical = false;
         } else if (ESCAPES[letter] === 0) return false;
         else if (letter === SLASH) isCanonical = false;
       } else if (byte === QUOTE) {
-        this.#end = at;
+        this.#end = at - 1;
         this.#isCanonical = isCanonical;
         return true;
-      } else if (byte < SPACE) return false;
+      } else return false;
     }
   }
 
   /** A string that is not empty, has no escapes, and no more bytes than a name may have characters. */
-  #scanPlainString(bytes: Uint8Array, start: number): boolean {
+  #scanPlainString({ bytes, view }: Scratch, start: number): boolean {
     if (bytes[start] !== QUOTE) return false;
-    for (let at = start + 1; ; at++) {
-      const byte = bytes[at] as number;
-      if (byte === QUOTE) {
-        this.#end = at;
-        const size = at - start - 1;
-        return size > 0 && size <= NAME_LENGTH_MAX;
-      }
-      if (byte === BACKSLASH || byte < SPACE) return false;
-    }
+    const end = plainEnd(view, start + 1);
+    this.#end = end;
+    const size = end - start - 1;
+    return bytes[end] === QUOTE && size > 0 && size <= NAME_LENGTH_MAX;
   }
 }
 

@@ -2,6 +2,7 @@
  * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
  */
 import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
+import { plainBefore, specialIn, WORD_BYTES } from "./byte_word.ts";
 
 const TWO_32 = 0x1_0000_0000;
 const BYTES_AT_FIRST = 256 * 1024;
@@ -82,23 +83,30 @@ export class Scratch {
  * @returns where the string ends in the source, behind its quote; -1 for one with a control character, with half a
  * surrogate pair, or without an end.
  */
-export function unescapeString(source: Uint8Array, start: number, into: Scratch): number {
-  const target = into.bytes;
+export function unescapeString({ bytes, view }: Scratch, start: number, into: Scratch): number {
+  const { bytes: target, view: targetView } = into;
   let size = 0;
   let at = start;
   for (;;) {
-    let byte = source[at++] as number;
-    // Two compares a byte for what is neither special nor the end.
-    while (byte !== BACKSLASH && byte !== QUOTE) {
-      if (byte < SPACE) return -1;
-      target[size++] = byte;
-      byte = source[at++] as number;
+    const word = view.getInt32(at, true);
+    // Also what is special: whatever comes next is written over it.
+    targetView.setInt32(size, word, true);
+    const special = specialIn(word);
+    if (special === 0) {
+      at += WORD_BYTES;
+      size += WORD_BYTES;
+      continue;
     }
+    const plain = plainBefore(special);
+    at += plain;
+    size += plain;
+    const byte = bytes[at++];
     if (byte === QUOTE) break;
-    const escaped = ESCAPES[source[at++] as number] as number;
+    if (byte !== BACKSLASH) return -1;
+    const escaped = ESCAPES[bytes[at++] as number] as number;
     if (escaped !== 0) target[size++] = escaped;
     else {
-      const codePoint = readCodePoint(source, at - 1);
+      const codePoint = readCodePoint(bytes, at - 1);
       if (codePoint < 0) return -1;
       at += codePoint > 0xffff ? 10 : 4;
       size = writeUtf8(target, size, codePoint);

@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import { areDigits, digitsValue, plainEnd } from "../../src/server/byte_word.ts";
+
+const isSpecial = (byte: number): boolean => byte < 0x20 || byte === 0x22 || byte === 0x5c;
+const wordOf = (bytes: readonly number[]): number =>
+  new DataView(Uint8Array.from(bytes).buffer).getInt32(0, true);
+
+/** Bytes next to those that count, and some others. */
+const BYTES = [
+  0x00, 0x01, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x5b, 0x5c, 0x5d, 0x61, 0x7f, 0x80, 0xa2, 0xdc, 0xff,
+];
+
+test("a string's plain part ends at its first special byte, whatever stands around it", () => {
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  let ends = 0;
+  for (let combination = 0; combination < BYTES.length ** 4; combination++) {
+    for (let at = 0; at < 4; at++) {
+      bytes[at] = BYTES[Math.floor(combination / BYTES.length ** at) % BYTES.length] as number;
+    }
+    const expected = bytes.findIndex(isSpecial);
+    if (plainEnd(view, 0) !== expected) throw new Error(`${bytes} ends at ${plainEnd(view, 0)}`);
+    if (expected < 4) ends++;
+  }
+  expect(ends).toBeGreaterThan(BYTES.length ** 3);
+});
+
+test("a byte is special or plain at any place of a word", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    for (let at = 0; at < 12; at++) {
+      const bytes = new Uint8Array(16).fill(0x61);
+      bytes[at] = byte;
+      bytes[12] = 0x22;
+      expect(plainEnd(new DataView(bytes.buffer), 0)).toBe(isSpecial(byte) ? at : 12);
+    }
+  }
+});
+
+test("digits are told from all other bytes, at each place of a word", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    for (let at = 0; at < 4; at++) {
+      for (const other of [0x30, 0x39]) {
+        const bytes = [other, other, other, other];
+        bytes[at] = byte;
+        expect(areDigits(wordOf(bytes))).toBe(byte >= 0x30 && byte <= 0x39);
+      }
+    }
+  }
+  for (const byte of BYTES)
+    for (const next of BYTES) expect(areDigits(wordOf([byte, next, 0x30, 0x31]))).toBe(false);
+});
+
+test("four digits are the number that they are read as", () => {
+  for (let value = 0; value < 10_000; value++) {
+    const word = wordOf([...String(value).padStart(4, "0")].map((digit) => digit.charCodeAt(0)));
+    expect(areDigits(word)).toBe(true);
+    expect(digitsValue(word)).toBe(value);
+  }
+});
