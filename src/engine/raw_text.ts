@@ -5,6 +5,7 @@
  * bytes are. A string of each name in a request costs more than all that is done with it.
  */
 import { BACKSLASH, QUOTE, SPACE } from "../protocol/ascii.ts";
+import { readUtf8, writeUtf8 } from "./utf8.ts";
 
 /** Longer texts have a buffer made for them. */
 const OWN_BYTES = 256;
@@ -46,7 +47,7 @@ export class RawText {
     if (text.length > OWN_BYTES / UTF8_BYTES_MAX) return this.#takeEscaped(text);
     this.#own ??= Buffer.allocUnsafeSlow(OWN_BYTES);
     const bytes = this.#own;
-    const size = bytes.write(text, 0);
+    const size = writeUtf8(bytes, text, 0);
     for (let at = 0; at < size; at++) {
       const byte = bytes[at] as number;
       if (byte < SPACE || byte === QUOTE || byte === BACKSLASH || byte > PRINTABLE_MAX) {
@@ -73,6 +74,6 @@ export function escapeText(text: string): Buffer {
 
 /** The text in the inside of a JSON string, whichever escapes it uses. */
 export function unescapeText(bytes: Buffer, start: number, end: number): string {
-  const text = bytes.toString("utf8", start, end);
+  const text = readUtf8(bytes, start, end);
   return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
 }

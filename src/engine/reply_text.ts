@@ -12,6 +12,7 @@ import type { AnswerBytes } from "./database.ts";
 import type { Name } from "./name.ts";
 import type { Slab } from "./slab.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
+import { readUtf8 } from "./utf8.ts";
 
 const BYTES_AT_FIRST = 64 * 1024;
 /** A buffer that one large answer made grow beyond this is not kept. */
@@ -95,7 +96,7 @@ export class ReplyText implements AnswerBytes {
 
   /** Takes the text out; the buffer is empty afterwards. */
   take(): string {
-    const text = this.#cutText + this.bytes.toString("utf8", FRONT_BYTES, this.end);
+    const text = this.#cutText + readUtf8(this.bytes, FRONT_BYTES, this.end);
     this.clear();
     return text;
   }
@@ -119,7 +120,7 @@ export class ReplyText implements AnswerBytes {
   cut(): void {
     if (this.byteLength > this.#bytesMax) this.#refuse();
     this.#cutBytes += this.length;
-    this.#cutText += this.bytes.toString("utf8", FRONT_BYTES, this.end);
+    this.#cutText += readUtf8(this.bytes, FRONT_BYTES, this.end);
     this.end = FRONT_BYTES;
   }
 
@@ -137,13 +138,15 @@ export class ReplyText implements AnswerBytes {
     if (this.#cutBytes > 0 || start < 0) return undefined;
     this.reserve(last.bytes.length);
     const { bytes, end } = this;
-    // One that is not ASCII takes more bytes than it has characters, and is not to reach into the text.
-    if (bytes.write(id, idStart, id.length) !== id.length || !isAscii(bytes, idStart, id.length))
-      return undefined;
+    for (let at = 0; at < id.length; at++) {
+      const letter = id.charCodeAt(at);
+      if (letter > ASCII_MAX) return undefined;
+      bytes[idStart + at] = letter;
+    }
     writeAscii(bytes, start, first);
     writeAscii(bytes, FRONT_BYTES - head.bytes.length, head);
     writeAscii(bytes, end, last);
-    return bytes.toString("utf8", start, end + last.bytes.length);
+    return readUtf8(bytes, start, end + last.bytes.length);
   }
 
   #grow(more: number): void {
@@ -174,9 +177,4 @@ export const replyTooLarge = (bytesMax: number): DatabaseError =>
 
 function writeAscii(target: Buffer, start: number, { bytes }: AsciiText): void {
   for (let at = 0; at < bytes.length; at++) target[start + at] = bytes[at] as number;
-}
-
-function isAscii(bytes: Buffer, start: number, size: number): boolean {
-  for (let at = start; at < start + size; at++) if ((bytes[at] as number) > ASCII_MAX) return false;
-  return true;
 }

@@ -12,6 +12,7 @@ import type { TextWriter } from "../storage/text_list.ts";
 import { neverInline } from "./never_inline.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 import { copyBytes } from "./text_copy.ts";
+import { readUtf8 } from "./utf8.ts";
 
 export const NONE = -1;
 
@@ -198,12 +199,12 @@ export class ValuePart {
   /** The value as a JSON string. */
   valueText(at: number): string {
     const start = this.#valueStart(at);
-    return this.#bytes.toString("utf8", start, this.#entryEnd(at));
+    return readUtf8(this.#bytes, start, this.#entryEnd(at));
   }
 
   /** `KEY:VALUE`, as JSON strings. */
   entryText(at: number): string {
-    return this.#bytes.toString("utf8", at * 4 + KEY_AT - 1, this.#entryEnd(at));
+    return readUtf8(this.#bytes, at * 4 + KEY_AT - 1, this.#entryEnd(at));
   }
 
   /** Adds all keys to a list. */

@@ -23,7 +23,7 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
-import { areDigits, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
+import { plainEnd, WORD_BYTES } from "./byte_word.ts";
 import { readHex, readLongInteger, type Scratch, skipSpace } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
@@ -61,14 +61,22 @@ export const FIELD = Object.fromEntries(NAMES.map((name, index) => [name, index]
  * An array, reused for all payloads: an object with as many members takes a hundred nanoseconds to make.
  */
 export type Fields = FieldValue[];
-const NAME_BYTES = NAMES.map((name) => Uint8Array.from(Buffer.from(name)));
+const NAME_LENGTHS = Int32Array.from(NAMES, (name) => name.length);
+/* Names are compared as two words, of which only the bytes count that a name has. */
+const FIRST_WORDS = Int32Array.from(NAMES, (name) => wordOf(name, 0));
+const SECOND_WORDS = Int32Array.from(NAMES, (name) => wordOf(name, WORD_BYTES));
+const FIRST_MASKS = Int32Array.from(NAMES, (name) => wordOf("\xff".repeat(name.length), 0));
+const SECOND_MASKS = Int32Array.from(NAMES, (name) => wordOf("\xff".repeat(name.length), WORD_BYTES));
 /** What is looked up or kept by its bytes. */
 const IS_RAW = Uint8Array.from(NAMES, (name) => Number(["col", "doc", "key", "value"].includes(name)));
 /** Their first two letters tell the names apart: 1 more than the index of the one that may begin with them. */
 const BY_LETTERS = new Uint8Array(1024);
-for (const [index, [first, second]] of NAME_BYTES.entries()) {
-  BY_LETTERS[lettersAt([first, second], 0)] = index + 1;
+for (const [index, name] of NAMES.entries()) {
+  BY_LETTERS[placeOf(name.charCodeAt(0), name.charCodeAt(1))] = index + 1;
 }
+
+/** Of a text that is looked at byte by byte: names and keys are done before the first word of four would be. */
+const SHORT_TEXT_BYTES = 24;
 
 /** What stands before and behind a text: a quote, or in a payload that is itself a JSON string, an escaped one. */
 const PLAIN_QUOTE_BYTES = 1;
@@ -112,17 +120,17 @@ export class FieldScanner {
     if (bytes[at] === CLOSE_BRACE) return at + 1;
     for (;;) {
       if (!isQuote(bytes, at, quoteBytes)) return NOT_TAKEN;
-      const index = fieldAt(bytes, at + quoteBytes);
+      const index = fieldAt(source, at + quoteBytes);
       if (index < 0 || (seen & (1 << index)) !== 0) return NOT_TAKEN;
       seen |= 1 << index;
-      at += quoteBytes + (NAME_BYTES[index] as Uint8Array).length;
+      at += quoteBytes + (NAME_LENGTHS[index] as number);
       if (!isQuote(bytes, at, quoteBytes)) return NOT_TAKEN;
       at = skipBetween(bytes, at + quoteBytes, quoteBytes);
       if (bytes[at] !== COLON) return NOT_TAKEN;
       at = skipBetween(bytes, at + 1, quoteBytes);
       const isTaken = isQuote(bytes, at, quoteBytes)
         ? this.#scanText(source, at + quoteBytes, quoteBytes, index)
-        : this.#scanPlain(source, at);
+        : this.#scanPlain(bytes, at);
       if (!isTaken) return NOT_TAKEN;
       fields[index] = this.#value;
       at = skipBetween(bytes, this.#end, quoteBytes);
@@ -135,7 +143,14 @@ export class FieldScanner {
   /** The text that begins at a place, behind its quote. */
   #scanText(source: Scratch, start: number, quoteBytes: number, field: number): boolean {
     const { bytes, view } = source;
-    const at = plainEnd(view, start);
+    const shortEnd = start + SHORT_TEXT_BYTES;
+    let at = start;
+    for (; at < shortEnd; at++) {
+      const byte = bytes[at] as number;
+      if (byte === QUOTE || byte === BACKSLASH) break;
+      if (byte < SPACE) return false;
+    }
+    if (at === shortEnd) at = plainEnd(view, at);
     if ((bytes[at] as number) < SPACE) return false;
     if (!isQuote(bytes, at, quoteBytes)) {
       return quoteBytes === PLAIN_QUOTE_BYTES && this.#scanEscapes(source, start, at);
@@ -163,18 +178,13 @@ export class FieldScanner {
   }
 
   /** An integer as JSON.stringify writes it, or a boolean. */
-  #scanPlain({ bytes, view }: Scratch, start: number): boolean {
+  #scanPlain(bytes: Uint8Array, start: number): boolean {
     if (bytes[start] === LETTER_T) return this.#scanWord(bytes, start, true);
     if (bytes[start] === LETTER_F) return this.#scanWord(bytes, start, false);
     const isNegative = bytes[start] === MINUS;
     const firstDigit = isNegative ? start + 1 : start;
     let at = firstDigit;
     let value = 0;
-    for (; ; at += WORD_BYTES) {
-      const word = view.getInt32(at, true);
-      if (!areDigits(word)) break;
-      value = value * 10_000 + digitsValue(word);
-    }
     for (; ; at++) {
       const digit = (bytes[at] as number) - ZERO;
       if (!(digit >= 0 && digit <= 9)) break;
@@ -203,14 +213,17 @@ export class FieldScanner {
 }
 
 /** Which field a name stands for, the index in `Fields`; -1 for none. What is behind the name is not looked at. */
-function fieldAt(bytes: Uint8Array, at: number): number {
-  const index = (BY_LETTERS[lettersAt(bytes, at)] as number) - 1;
+function fieldAt({ bytes, view }: Scratch, at: number): number {
+  const index = (BY_LETTERS[placeOf(bytes[at] as number, bytes[at + 1] as number)] as number) - 1;
   if (index < 0) return -1;
-  const name = NAME_BYTES[index] as Uint8Array;
-  for (let letter = 0; letter < name.length; letter++) {
-    if (bytes[at + letter] !== name[letter]) return -1;
-  }
-  return index;
+  const first = view.getInt32(at, true) & (FIRST_MASKS[index] as number);
+  const second = view.getInt32(at + WORD_BYTES, true) & (SECOND_MASKS[index] as number);
+  return first === FIRST_WORDS[index] && second === SECOND_WORDS[index] ? index : -1;
+}
+
+/** Four letters of a name, from one of them on, as they stand in a frame; 0 for what it does not have. */
+function wordOf(name: string, from: number): number {
+  return Buffer.from(name.slice(from).padEnd(WORD_BYTES, "\0"), "latin1").readInt32LE();
 }
 
 function isQuote(bytes: Uint8Array, at: number, quoteBytes: number): boolean {
@@ -236,6 +249,6 @@ const FALSE = Buffer.from("false");
 const endsValue = (byte: number): boolean =>
   byte === COMMA || byte === CLOSE_BRACE || (byte <= SPACE && byte !== 0);
 
-function lettersAt(bytes: ArrayLike<number | undefined>, at: number): number {
-  return (((bytes[at] as number) & 31) << 5) | ((bytes[at + 1] as number) & 31);
+function placeOf(first: number, second: number): number {
+  return ((first & 31) << 5) | (second & 31);
 }

@@ -10,6 +10,7 @@
 import type { InsertBatch } from "../engine/insert_batch.ts";
 import { neverInline } from "../engine/never_inline.ts";
 import {
+  BACKSLASH,
   CLOSE_BRACE,
   COMMA,
   fourBytes,
@@ -19,7 +20,6 @@ import {
   SPACE,
   twoBytes,
 } from "../protocol/ascii.ts";
-import { plainEnd } from "./byte_word.ts";
 import type { FastType } from "./fast_request.ts";
 import { FieldScanner, type Fields } from "./field_scanner.ts";
 import { InsertScanner } from "./insert_scanner.ts";
@@ -84,14 +84,14 @@ export class FrameScanner {
       const ending = view.getInt16(at + 4, true);
       if (letters === ID) {
         at = valueAfter(bytes, at + 4);
-        const end = plainStringEnd(this.#frame, at);
+        const end = plainStringEnd(bytes, at);
         if (hasId || end === NOT_TAKEN) return undefined;
         hasId = true;
         this.id = this.#frame.part(at, end);
         at = end;
       } else if (letters === TYPE && ending === END_OF_TYPE) {
         at = valueAfter(bytes, at + 6);
-        const end = plainStringEnd(this.#frame, at);
+        const end = plainStringEnd(bytes, at);
         if (type !== undefined || end === NOT_TAKEN) return undefined;
         type = typeBetween(view, at + 1, end - 1);
         if (type === undefined) return undefined;
@@ -153,10 +153,13 @@ function skipBlanks(bytes: Uint8Array, start: number): number {
 const LARGE_BYTES = 64 * 1024;
 
 /** Where the string at a place ends, behind its quote; -1 for an empty one, one with escapes, and what is no string. */
-function plainStringEnd({ bytes, view }: Scratch, start: number): number {
+function plainStringEnd(bytes: Uint8Array, start: number): number {
   if (bytes[start] !== QUOTE) return NOT_TAKEN;
-  const end = plainEnd(view, start + 1);
-  return bytes[end] === QUOTE && end > start + 1 ? end + 1 : NOT_TAKEN;
+  for (let at = start + 1; ; at++) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) return at > start + 1 ? at + 1 : NOT_TAKEN;
+    if (byte === BACKSLASH || byte < SPACE) return NOT_TAKEN;
+  }
 }
 
 /** The type whose letters stand between two places; undefined for one that has no fast path. */

@@ -1,6 +1,8 @@
 /**
  * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
  */
+
+import { writeUtf8 } from "../engine/utf8.ts";
 import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
 import { plainBefore, specialIn, WORD_BYTES } from "./byte_word.ts";
 
@@ -33,7 +35,7 @@ export class Scratch {
     // Counting the bytes is left out where even the longest encoding fits.
     if (text.length * UTF8_BYTES_MAX + SPARE_BYTES > this.buffer.length)
       this.makeRoom(Buffer.byteLength(text));
-    const size = this.buffer.write(text, 0);
+    const size = writeUtf8(this.buffer, text, 0);
     this.bytes[size] = 0;
     this.#text = size === text.length ? text : undefined;
     return size;
@@ -109,7 +111,7 @@ export function unescapeString({ bytes, view }: Scratch, start: number, into: Sc
       const codePoint = readCodePoint(bytes, at - 1);
       if (codePoint < 0) return -1;
       at += codePoint > 0xffff ? 10 : 4;
-      size = writeUtf8(target, size, codePoint);
+      size = writeCodePoint(target, size, codePoint);
     }
   }
   // No loop gets past a zero, so none reads what an older frame left behind.
@@ -162,7 +164,7 @@ function readCodePoint(bytes: Uint8Array, at: number): number {
   return second >= 0xdc00 && second <= 0xdfff ? 0x10000 + ((unit & 0x3ff) << 10) + (second & 0x3ff) : -1;
 }
 
-function writeUtf8(target: Uint8Array, start: number, codePoint: number): number {
+function writeCodePoint(target: Uint8Array, start: number, codePoint: number): number {
   let at = start;
   if (codePoint < 0x80) target[at++] = codePoint;
   else {
