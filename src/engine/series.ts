@@ -63,10 +63,10 @@ export class Series extends Name implements ChunkOwner {
 
   constructor(host: SeriesHost, { name, id }: { name: string; id: number }) {
     super(name, host.chunks.slabs);
-    // What is seldom done is not to be compiled into what is done for each record.
-    neverInline(this.#insertElsewhere);
     this.#host = host;
     this.id = id;
+    // What is seldom done is not to be compiled into what is done for each record.
+    neverInline(this.#insertElsewhere);
   }
 
   get name(): Name {
@@ -92,6 +92,11 @@ export class Series extends Name implements ChunkOwner {
     this.#host.chunkChanged(last);
     this.recordCount++;
     return 1;
+  }
+
+  /** Touches the memory that a record of so many bytes is likely to be written to. */
+  touchEnd(size: number): void {
+    newestChunk(this.#chunks)?.page?.touchEnd(size);
   }
 
   /**
@@ -290,9 +295,8 @@ export class Series extends Name implements ChunkOwner {
       if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
       this.#host.chunks.seal(last);
     }
-    const added = this.#begin(this.#chunks.length, record);
-    this.recordCount += added;
-    return added;
+    this.recordCount++;
+    return this.#begin(this.#chunks.length, record);
   }
 
   #insertInside(record: Rendered): number {

@@ -51,6 +51,7 @@ type Step =
   | { kind: "run"; steps: readonly number[]; length: number }
   | { kind: "remove"; from: number; count: number }
   | { kind: "split"; at: number; keepsTail: boolean }
+  | { kind: "touch"; size: number }
   | { kind: "fit" };
 
 const put = fc.record({
@@ -73,6 +74,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("fit" as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("touch" as const),
+      size: fc.oneof(fc.integer({ min: 1, max: 80 }), fc.constantFrom(500, 1200, 100_000)),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -149,7 +157,8 @@ test("whatever is put in, replaced, removed and split off, in any order, a page 
           const run = runBehind(kept.at(-1)?.at ?? 0n, each);
           page.appendRun(slabs, batchOf(run), 1, 1 + run.length);
           kept.push(...run);
-        } else if (each.kind === "fit") page.fit(slabs);
+        } else if (each.kind === "touch") page.touchEnd(each.size);
+        else if (each.kind === "fit") page.fit(slabs);
         else if (kept.length >= 2) {
           if (each.kind === "remove") {
             const from = each.from % kept.length;
