@@ -1,7 +1,9 @@
 /**
  * A record's text as it lies in pages, chunks and the journal: `,{"ts":INTEGER,"data":"…"}`.
  */
-import { BACKSLASH, COMMA, ESCAPES, MINUS, ZERO } from "../protocol/ascii.ts";
+import { BACKSLASH, COMMA, ESCAPES, MINUS } from "../protocol/ascii.ts";
+import { isDigit, readTimestampDigits } from "../protocol/integer_text.ts";
+import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 
 /** What stands before the timestamp, `,{"ts":`. */
 export const RECORD_HEAD_BYTES = 7;
@@ -9,10 +11,6 @@ export const RECORD_HEAD_BYTES = 7;
 export const DATA_HEAD_BYTES = 9;
 /** What stands after the data, `"}`. */
 export const DATA_TAIL_BYTES = 2;
-
-/** So many digits are exact in a double. */
-const EXACT_DIGITS = 15;
-const TWO_32 = 0x1_0000_0000;
 
 /** Where a record's data begins, after its opening quote. */
 export function dataStartAt(bytes: Buffer, recordStart: number): number {
@@ -35,22 +33,12 @@ export function readTimestampAt(
   const isNegative = bytes[first] === MINUS;
   const firstDigit = isNegative ? first + 1 : first;
   let at = firstDigit;
-  let value = 0;
-  for (; ; at++) {
-    const digit = (bytes[at] as number) - ZERO;
-    if (!(digit >= 0 && digit <= 9)) break;
-    value = value * 10 + digit;
-  }
+  while (isDigit(bytes[at] as number)) at++;
   if (at === firstDigit) throw new RangeError(`there is no timestamp at byte ${first}`);
-  if (at - firstDigit > EXACT_DIGITS) {
-    const exact = BigInt(bytes.toString("latin1", first, at));
-    into.high = Number(BigInt.asIntN(32, exact >> 32n));
-    into.low = Number(BigInt.asIntN(32, exact));
-    return;
-  }
-  if (isNegative) value = -value;
-  into.high = Math.floor(value / TWO_32);
-  into.low = value | 0;
+  if (readTimestampDigits(bytes, firstDigit, at, isNegative, into)) return;
+  // What is left is -2^63: whatever is out of range was refused.
+  into.high = TIMESTAMP_MIN.high;
+  into.low = TIMESTAMP_MIN.low;
 }
 
 const SCRATCH_BYTES_AT_FIRST = 4096;

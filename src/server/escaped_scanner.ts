@@ -32,9 +32,10 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
+import { readLongTimestamp } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { areDigits, digitsValue, plainBefore, plainEnd, specialIn, WORD_BYTES } from "./byte_word.ts";
-import { readLongInteger, type Scratch } from "./json_bytes.ts";
+import type { Scratch } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
 
@@ -43,9 +44,6 @@ const SEEN_DOC = 2;
 const SEEN_DATA = 4;
 const SEEN_COL = 8;
 const SEEN_ALL = 15;
-/** So many digits are exact in a double, and so many can a 64-bit integer have. */
-const EXACT_DIGITS = 15;
-const DIGITS_MAX = 19;
 const TWO_32 = 0x1_0000_0000;
 
 /*
@@ -67,7 +65,7 @@ const RECORD_HEAD_BYTES = 7;
 const DATA_HEAD = [fourBytes(',"da'), fourBytes('ta":')] as const;
 const DATA_HEAD_BYTES = 9;
 
-const magnitude = { high: 0, low: 0 };
+const timestamp = { high: 0, low: 0 };
 
 /**
  * Fills the batch with the records of the array that begins at a place, inside a JSON string.
@@ -161,15 +159,13 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
       }
       const digits = at - firstDigit;
       const next = bytes[at];
-      if (digits === 0 || digits > DIGITS_MAX || (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE))
-        return NOT_TAKEN;
+      if (digits === 0 || (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE)) return NOT_TAKEN;
       if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return NOT_TAKEN;
-      if (digits > EXACT_DIGITS) {
+      if (value > Number.MAX_SAFE_INTEGER) {
         // The one number beyond these that is in range, -2^63, is left to the schema.
-        if (!readLongInteger(bytes, { start: firstDigit, end: at }, magnitude)) return NOT_TAKEN;
-        const { high, low } = magnitude;
-        columns[row + COLUMN_TS_HIGH] = !isNegative ? high : low === 0 ? -high : ~high;
-        columns[row + COLUMN_TS_LOW] = isNegative ? -low | 0 : low;
+        if (!readLongTimestamp(bytes, firstDigit, at, isNegative, timestamp)) return NOT_TAKEN;
+        columns[row + COLUMN_TS_HIGH] = timestamp.high;
+        columns[row + COLUMN_TS_LOW] = timestamp.low;
       } else {
         if (isNegative) value = -value;
         columns[row + COLUMN_TS_HIGH] = Math.floor(value / TWO_32);

@@ -22,18 +22,16 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
+import { readLongTimestamp } from "../protocol/integer_text.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { plainEnd, WORD_BYTES } from "./byte_word.ts";
-import { readHex, readLongInteger, type Scratch, skipSpace } from "./json_bytes.ts";
+import { readHex, type Scratch, skipSpace } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
-/** So many digits are exact in a double, and so many can a 64-bit integer have. */
-const EXACT_DIGITS = 15;
-const DIGITS_MAX = 19;
 
 /**
- * Names, keys and values stay where they are in the frame, unless they have escapes. An integer beyond 15 digits comes as
- * a timestamp: nothing else is so long.
+ * Names, keys and values stay where they are in the frame, unless they have escapes. An integer beyond 2^53 comes as
+ * a timestamp: nothing else is so large.
  */
 export type FieldValue = string | RawText | number | boolean | Timestamp | undefined;
 
@@ -191,16 +189,14 @@ export class FieldScanner {
       value = value * 10 + digit;
     }
     const digits = at - firstDigit;
-    if (digits === 0 || digits > DIGITS_MAX || !endsValue(bytes[at] as number)) return false;
+    if (digits === 0 || !endsValue(bytes[at] as number)) return false;
     if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return false;
     this.#end = at;
     this.#value = isNegative ? -value : value;
-    if (digits <= EXACT_DIGITS) return true;
-    const magnitude = { high: 0, low: 0 };
-    // Long negative numbers are rare, and left to the schema.
-    if (isNegative || !readLongInteger(bytes, { start: firstDigit, end: at }, magnitude)) return false;
-    this.#value = magnitude;
-    return true;
+    if (value <= Number.MAX_SAFE_INTEGER) return true;
+    const timestamp = { high: 0, low: 0 };
+    this.#value = timestamp;
+    return readLongTimestamp(bytes, firstDigit, at, isNegative, timestamp);
   }
 
   #scanWord(bytes: Uint8Array, start: number, value: boolean): boolean {

@@ -42,10 +42,11 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
+import { isDigit, readTimestampDigits } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { plainEnd } from "./byte_word.ts";
 import { scanEscapedRecords } from "./escaped_scanner.ts";
-import { readHex, readLongInteger, Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
+import { readHex, Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
 
@@ -57,18 +58,13 @@ const SEEN_ALL = 15;
 
 /** All that a record's text has beside its data: `,{"ts":`, at most 20 characters, `,"data":"` and `"}`. */
 const AROUND_DATA_BYTES = 7 + 20 + 9 + 2;
-/** So many digits are exact in a double, and so many can a 64-bit integer have. */
-const EXACT_DIGITS = 15;
-const DIGITS_MAX = 19;
-const TWO_32 = 0x1_0000_0000;
 
 export class InsertScanner {
   #payload = new Scratch();
   /** Where the last string or number ended, and whether the string's escapes are all canonical. */
   #end = 0;
   #isCanonical = true;
-  /** Reused for timestamps of many digits. */
-  readonly #magnitude = { high: 0, low: 0 };
+  readonly #timestamp = { high: 0, low: 0 };
 
   /**
    * Fills the batch with the records in a message's `data`, which begins at a place in the frame of `size` bytes.
@@ -169,30 +165,17 @@ export class InsertScanner {
     const isNegative = bytes[start] === MINUS;
     const firstDigit = isNegative ? start + 1 : start;
     let at = firstDigit;
-    let value = 0;
-    for (; ; at++) {
-      const digit = (bytes[at] as number) - ZERO;
-      if (!(digit >= 0 && digit <= 9)) break;
-      value = value * 10 + digit;
-    }
+    while (isDigit(bytes[at] as number)) at++;
     const digits = at - firstDigit;
     const next = bytes[at] as number;
     if (digits === 0 || (next !== COMMA && next !== CLOSE_BRACE && next > SPACE)) return false;
     if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return false;
     this.#end = at;
-    if (digits > EXACT_DIGITS) {
-      const magnitude = this.#magnitude;
-      // The one number beyond these that is in range, -2^63, is left to the schema.
-      if (digits > DIGITS_MAX || !readLongInteger(bytes, { start: firstDigit, end: at }, magnitude))
-        return false;
-      const { high, low } = magnitude;
-      columns[row + COLUMN_TS_HIGH] = !isNegative ? high : low === 0 ? -high : ~high;
-      columns[row + COLUMN_TS_LOW] = isNegative ? -low | 0 : low;
-      return true;
-    }
-    if (isNegative) value = -value;
-    columns[row + COLUMN_TS_HIGH] = Math.floor(value / TWO_32);
-    columns[row + COLUMN_TS_LOW] = value | 0;
+    const timestamp = this.#timestamp;
+    // The one number beyond these that is in range, -2^63, is left to the schema.
+    if (!readTimestampDigits(bytes, firstDigit, at, isNegative, timestamp)) return false;
+    columns[row + COLUMN_TS_HIGH] = timestamp.high;
+    columns[row + COLUMN_TS_LOW] = timestamp.low;
     return true;
   }
 

@@ -6,7 +6,6 @@ import { writeUtf8 } from "../engine/utf8.ts";
 import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
 import { plainBefore, specialIn, WORD_BYTES } from "./byte_word.ts";
 
-const TWO_32 = 0x1_0000_0000;
 const BYTES_AT_FIRST = 256 * 1024;
 /** Buffers that a large frame made grow beyond this are given up when so many frames have not needed them. */
 const BYTES_KEPT = 4 * 1024 * 1024;
@@ -135,12 +134,6 @@ export function valueAfter(bytes: Uint8Array, keyEnd: number): number {
   return bytes[at + 1] === QUOTE ? at + 1 : skipSpace(bytes, at + 1);
 }
 
-function readDigits(bytes: Uint8Array, start: number, end: number): number {
-  let value = 0;
-  for (let at = start; at < end; at++) value = value * 10 + (bytes[at] as number) - ZERO;
-  return value;
-}
-
 /** Four hexadecimal digits, or -1. */
 export function readHex(bytes: Uint8Array, start: number): number {
   let value = 0;
@@ -180,24 +173,4 @@ function writeCodePoint(target: Uint8Array, start: number, codePoint: number): n
     target[at++] = 0x80 | (codePoint & 0x3f);
   }
   return at;
-}
-
-/**
- * An integer of 16 to 19 digits, in doubles that stay exact: its first digits and its last nine are multiplied out in
- * steps of 16 bits. A nanosecond clock needs this for every record, and a BigInt would be an allocation each.
- *
- * @returns false when it is beyond 63 bits.
- */
-export function readLongInteger(
-  bytes: Uint8Array,
-  { start, end }: { start: number; end: number },
-  into: { high: number; low: number },
-): boolean {
-  const front = readDigits(bytes, start, end - 9);
-  const upper = Math.floor(front / 0x10000) * 1e9;
-  const lower = (front % 0x10000) * 1e9 + readDigits(bytes, end - 9, end);
-  const middle = (upper % 0x10000) * 0x10000 + lower;
-  into.high = Math.floor(upper / 0x10000) + Math.floor(middle / TWO_32);
-  into.low = (middle % TWO_32) | 0;
-  return into.high <= 0x7fff_ffff;
 }
