@@ -19,6 +19,8 @@ import {
   COLUMN_DOCUMENT_END,
   COLUMN_DOCUMENT_START,
   COLUMN_TEXT_END,
+  COLUMN_TS_HIGH,
+  COLUMN_TS_LOW,
   COLUMNS,
   type InsertBatch,
 } from "./insert_batch.ts";
@@ -26,8 +28,8 @@ import type { Journal } from "./journal.ts";
 import type { LongWork } from "./long_work.ts";
 import { neverInline } from "./never_inline.ts";
 import { NotReady } from "./not_ready.ts";
-import { noRecord } from "./page.ts";
 import { chunksToOpen, openChunks } from "./preparation.ts";
+import { noRecord } from "./rendered.ts";
 import type { Series } from "./series.ts";
 
 /** Fewer are not worth it. */
@@ -99,8 +101,11 @@ export class BatchWriter {
     const { columns } = batch;
     let start = batch.textStart(from);
     for (let index = from; index < to; index++) {
-      const end = columns[index * COLUMNS + COLUMN_TEXT_END] as number;
-      (this.#found[index] as Series).touchEnd(end - start);
+      const row = index * COLUMNS;
+      const end = columns[row + COLUMN_TEXT_END] as number;
+      const high = columns[row + COLUMN_TS_HIGH] as number;
+      const low = columns[row + COLUMN_TS_LOW] as number;
+      (this.#found[index] as Series).touch(end - start, high, low);
       start = end;
     }
   }

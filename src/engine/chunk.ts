@@ -187,6 +187,25 @@ export class Chunk {
     this.lastLow = page.tsLow(page.count - 1);
   }
 
+  /** The same after record `index` was put in: pages' indexes are not looked at, which are likely to be in no cache. */
+  inserted(index: number, { high, low }: Timestamp): void {
+    if (index === 0) {
+      this.firstHigh = high;
+      this.firstLow = low;
+    }
+    if (index === this.count) {
+      this.lastHigh = high;
+      this.lastLow = low;
+    }
+    this.count++;
+  }
+
+  /** Whether record `index` is of a time; it is the first at or after that. */
+  isAt(page: Page, index: number, { high, low }: Timestamp): boolean {
+    if (index === 0) return this.firstHigh === high && this.firstLow === low;
+    return index < page.count && page.tsHigh(index) === high && page.tsLow(index) === low;
+  }
+
   /** Where a time between its first and last record is to be expected if the records are evenly spaced. */
   indexNear(high: number, low: number): number {
     const span = (this.lastHigh - this.firstHigh) * TWO_32 + (this.lastLow >>> 0) - (this.firstLow >>> 0);

@@ -6,7 +6,9 @@ import type { Chunk } from "./chunk.ts";
 import { unpackedBytes } from "./chunk_codec.ts";
 import { lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-import { ENTRY_BYTES, NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST, type Rendered } from "./page.ts";
+import { NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page.ts";
+import { ENTRY_BYTES } from "./page_index.ts";
+import type { Rendered } from "./rendered.ts";
 
 /** What of a batch comes to one document, and the time of the first of it. */
 export type Share = { bytes: number; count: number; earliest: Timestamp };

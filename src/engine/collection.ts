@@ -12,7 +12,8 @@ import { type Name, NameTable } from "./name.ts";
 import { NameMatches } from "./name_matches.ts";
 import { Queue } from "./queue.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
-import { Series, type SeriesHost } from "./series.ts";
+import { Series } from "./series.ts";
+import type { SeriesHost } from "./series_host.ts";
 
 /** What has changed since the last checkpoint, beside key-values: what is gone by its number. */
 export class Changes {

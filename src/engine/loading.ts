@@ -20,9 +20,9 @@ import {
 } from "../storage/storage.ts";
 import type { Collection } from "./collection.ts";
 import { type Command, type GroupReader, readGroup } from "./journal_entry.ts";
-import { noRecord, takeSource } from "./page.ts";
 import { RawText } from "./raw_text.ts";
 import { readTimestampAt } from "./record_text.ts";
+import { noRecord, takeSource } from "./rendered.ts";
 import type { Series } from "./series.ts";
 
 /** What a start does to the database. */

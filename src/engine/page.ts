@@ -1,22 +1,19 @@
 /**
  * A run of records in one block: their rendered text from the front, their index from the back.
  *
- *     | … free … ,{"ts":1,"data":"a"},{"ts":2,"data":"b"} …  free  … | entry 1 | entry 0 |
+ *     | … free … ,{"ts":1,"data":"a"},{"ts":2,"data":"b"} …  free  … | entry 1 | entry 0 | spare entries |
  *
  * An entry is three signed 32-bit integers: the timestamp's high and low half, and where the record's text ends,
  * counted from the page's start. Every record begins with its comma, so any run of them is one slice of a reply less
  * its first byte. This is the slotted page of database textbooks, with the text kept in the order of time. There is
- * room before the text only where records came that are older than those that were there: a page that is filled from its
- * end moves no text for that.
+ * room before the text, and behind entry 0, only where records came that are older than those that were there, or went: a
+ * page that is filled from its end moves nothing for that.
  */
 import { COLUMN_TEXT_END, COLUMN_TS_HIGH, COLUMN_TS_LOW, COLUMNS, type InsertBatch } from "./insert_batch.ts";
+import { ENTRY_BYTES, ENTRY_WORDS, firstNotBefore, firstNotBeforeNear } from "./page_index.ts";
 import { readTimestampAt } from "./record_text.ts";
+import { type Rendered, writeRendered } from "./rendered.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
-import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
-
-/** The index costs this much a record. */
-export const ENTRY_BYTES = 12;
-export const ENTRY_WORDS = ENTRY_BYTES / 4;
 
 /** A document's first one, where its record needs no more. */
 export const PAGE_BYTES_AT_FIRST = 128;
@@ -24,6 +21,8 @@ export const PAGE_BYTES_AT_FIRST = 128;
 export const NEW_PAGE_FACTOR = 2;
 /** A smaller page grows by half: there are many of those where most documents are short. A larger one doubles. */
 const SMALL_PAGE_BYTES = 4096;
+/** Of the room in front an entry of the index has this part: a record of 100 bytes has one of 12. */
+const FRONT_SHARE = 8;
 
 export class Page {
   count = 0;
@@ -33,10 +32,13 @@ export class Page {
   slab: Slab;
   /** Where the page begins in its slab, in bytes. */
   start: number;
+  /** Where entry 0 ends, in the slab's words: what the page has behind it is spare. */
+  #indexEnd: number;
 
   constructor(slabs: SlabAllocator, bytes: number) {
     this.slab = slabs.slabFor(bytes);
     this.start = this.slab.take();
+    this.#indexEnd = this.#end;
   }
 
   get blockBytes(): number {
@@ -71,35 +73,17 @@ export class Page {
 
   /** The first record at or after a time; `count` when all are before it. */
   firstAtOrAfter(high: number, low: number): number {
-    return this.#search(high, low >>> 0);
+    return firstNotBefore(this.slab.words, this.#entry(0), this.count, high, low >>> 0);
   }
 
   /** The first record after a time; `count` when none is. */
   firstAfter(high: number, low: number): number {
-    return this.#search(high, (low >>> 0) + 1);
+    return firstNotBefore(this.slab.words, this.#entry(0), this.count, high, (low >>> 0) + 1);
   }
 
   /** The same, where record `near` is likely to be next to it: one look instead of eight, each at another cache line. */
   firstAfterNear(near: number, high: number, low: number): number {
-    const { words } = this.slab;
-    const unsignedLow = (low >>> 0) + 1;
-    let from = 0;
-    let to = this.count;
-    let at = near;
-    // Steps that double lead away from where it was expected, and halving back.
-    for (let step = 1; from < to; step *= 2) {
-      const entry = this.#entry(at);
-      const atHigh = words[entry] as number;
-      if (atHigh < high || (atHigh === high && (words[entry + 1] as number) >>> 0 < unsignedLow)) {
-        from = at + 1;
-        at += step;
-      } else {
-        to = at;
-        at -= step;
-      }
-      if (at < from || at >= to) at = (from + to) >>> 1;
-    }
-    return from;
+    return firstNotBeforeNear(this.slab.words, this.#entry(0), this.count, near, high, (low >>> 0) + 1);
   }
 
   /**
@@ -107,29 +91,35 @@ export class Page {
    * that is new to the process would be made for a read, and once more for the write.
    */
   touchEnd(size: number): void {
-    const { slab } = this;
-    if (this.textEnd + size + (this.count + 1) * ENTRY_BYTES > slab.blockBytes) return;
-    const { bytes } = slab;
-    const end = this.start + this.textEnd;
+    if (!this.#hasRoomBehind(size, 1)) return;
+    this.#touch(this.start + this.textEnd, size, this.#entry(this.count));
+  }
+
+  /** The same of `insert` of a record older than all that are here. */
+  touchFront(size: number): void {
+    if (this.textStart < size || this.#indexEnd === this.#end) return;
+    this.#touch(this.start + this.textStart - size, size, this.#indexEnd);
+  }
+
+  #touch(at: number, size: number, entry: number): void {
+    const { bytes, words } = this.slab;
     // A record is in two or three lines of a cache; of a longer one the rest comes by itself.
-    bytes[end] = 0;
-    bytes[end + (size >> 1)] = 0;
-    bytes[end + size - 1] = 0;
-    slab.words[this.#entry(this.count)] = 0;
+    bytes[at] = 0;
+    bytes[at + (size >> 1)] = 0;
+    bytes[at + size - 1] = 0;
+    words[entry] = 0;
   }
 
   /** Appends a record later than all others: its rendered text is `source[from, to)`. */
   append(slabs: SlabAllocator, record: Rendered): void {
     const size = record.to - record.from;
-    if (this.textEnd + size + (this.count + 1) * ENTRY_BYTES > this.slab.blockBytes) {
-      this.#makeRoomBehind(slabs, size, 1);
-    }
+    if (!this.#hasRoomBehind(size, 1)) this.#makeRoomBehind(slabs, size, 1);
     const { slab } = this;
-    write(record, slab, this.start + this.textEnd);
+    writeRendered(record, slab, this.start + this.textEnd);
     this.textEnd += size;
     this.count++;
     const { words } = slab;
-    const entry = ((this.start + slab.blockBytes) >> 2) - this.count * ENTRY_WORDS;
+    const entry = this.#entry(this.count - 1);
     words[entry] = record.high;
     words[entry + 1] = record.low;
     words[entry + 2] = this.textEnd;
@@ -172,13 +162,11 @@ export class Page {
       this.#moveText(this.start + at, size);
       this.#shiftEnds(index, this.count, size);
     }
-    const last = this.#entry(this.count - 1);
-    words.copyWithin(last - ENTRY_WORDS, last, this.#entry(index) + ENTRY_WORDS);
-    this.count++;
+    this.#openIndex(index, isInFront);
     const end = isInFront ? at : at + size;
     this.#setEntry(index, record.high, record.low);
     words[this.#entry(index) + 2] = end;
-    write(record, this.slab, this.start + end - size);
+    writeRendered(record, this.slab, this.start + end - size);
   }
 
   /** Gives record `index` another text. */
@@ -189,18 +177,21 @@ export class Page {
       this.#moveText(this.recordEnd(index), difference);
       this.#shiftEnds(index, this.count, difference);
     }
-    write(record, this.slab, this.recordStart(index));
+    writeRendered(record, this.slab, this.recordStart(index));
   }
 
   /** Removes the records `[from, to)`. */
   remove(from: number, to: number): void {
     const size = this.recordEnd(to - 1) - this.recordStart(from);
     // Nothing moves where the oldest go.
-    if (from === 0) this.textStart += size;
-    else {
-      this.#moveText(this.recordEnd(to - 1), -size);
-      this.#shiftEnds(to, this.count, -size);
+    if (from === 0) {
+      this.textStart += size;
+      this.#indexEnd = this.#entry(to - 1);
+      this.count -= to;
+      return;
     }
+    this.#moveText(this.recordEnd(to - 1), -size);
+    this.#shiftEnds(to, this.count, -size);
     const last = this.#entry(this.count - 1);
     this.slab.words.copyWithin(last + (to - from) * ENTRY_WORDS, last, this.#entry(to) + ENTRY_WORDS);
     this.count -= to - from;
@@ -227,7 +218,7 @@ export class Page {
   /** Moves to the smallest block that holds the page, where that saves an eighth or more. */
   fit(slabs: SlabAllocator): void {
     const needed = this.textLength + this.count * ENTRY_BYTES;
-    if (needed < this.blockBytes - (this.blockBytes >> 3)) this.#move(slabs, needed, 0);
+    if (needed < this.blockBytes - (this.blockBytes >> 3)) this.#move(slabs, needed, 0, 0);
   }
 
   /**
@@ -265,7 +256,29 @@ export class Page {
   }
 
   #entry(index: number): number {
-    return ((this.start + this.slab.blockBytes) >> 2) - (index + 1) * ENTRY_WORDS;
+    return this.#indexEnd - (index + 1) * ENTRY_WORDS;
+  }
+
+  /** Where the page ends in its slab, in words. */
+  get #end(): number {
+    return (this.start + this.slab.blockBytes) >> 2;
+  }
+
+  /** Whether there is room for so many bytes more at the text's end, and for so many entries, as all stands. */
+  #hasRoomBehind(textBytes: number, records: number): boolean {
+    return this.start + this.textEnd + textBytes <= this.#entry(this.count + records - 1) * 4;
+  }
+
+  /** Makes an entry for a new record `index`: those before it move into what is spare, or those behind it away from it. */
+  #openIndex(index: number, isInFront: boolean): void {
+    const { words } = this.slab;
+    const last = this.#entry(this.count - 1);
+    const own = this.#entry(index) + ENTRY_WORDS;
+    if (isInFront && this.#indexEnd < this.#end) {
+      words.copyWithin(own + ENTRY_WORDS, own, this.#indexEnd);
+      this.#indexEnd += ENTRY_WORDS;
+    } else words.copyWithin(last - ENTRY_WORDS, last, own);
+    this.count++;
   }
 
   #setEntry(index: number, high: number, low: number): void {
@@ -274,47 +287,34 @@ export class Page {
     this.slab.words[entry + 1] = low;
   }
 
-  #search(high: number, unsignedLow: number): number {
-    const { words } = this.slab;
-    let from = 0;
-    let to = this.count;
-    while (from < to) {
-      const middle = (from + to) >>> 1;
-      const entry = this.#entry(middle);
-      const middleHigh = words[entry] as number;
-      if (middleHigh < high || (middleHigh === high && (words[entry + 1] as number) >>> 0 < unsignedLow)) {
-        from = middle + 1;
-      } else to = middle;
-    }
-    return from;
-  }
-
   /** Makes room for so many bytes more at the text's end, and for so many entries. */
   #makeRoomBehind(slabs: SlabAllocator, textBytes: number, records: number): void {
-    const entries = (this.count + records) * ENTRY_BYTES;
-    if (this.textEnd + textBytes + entries <= this.blockBytes) return;
-    const needed = this.textLength + textBytes + entries;
-    if (needed <= this.blockBytes) this.#slide(0);
-    else this.#move(slabs, Math.max(needed, this.#nextBytes), 0);
+    if (this.#hasRoomBehind(textBytes, records)) return;
+    const needed = this.textLength + textBytes + (this.count + records) * ENTRY_BYTES;
+    if (needed <= this.blockBytes) this.#slide(0, 0);
+    else this.#move(slabs, Math.max(needed, this.#nextBytes), 0, 0);
   }
 
   /**
-   * Makes room for a record of so many bytes before the text. Of what is free it gets a part besides: nearly all where
-   * the record is the oldest, since more of those are to come and need little of it for their entries.
+   * Makes room for a record of so many bytes before the text. Of what is free it gets a part besides: nearly all, with
+   * what that needs of entries, where the record is the oldest, since more of those are to come.
    */
   #makeRoomInFront(slabs: SlabAllocator, textBytes: number, index: number): void {
-    const entries = (this.count + 1) * ENTRY_BYTES;
-    if (this.textStart >= textBytes && this.textEnd + entries <= this.blockBytes) return;
-    const needed = this.textLength + textBytes + entries;
+    const hasEntry = this.#indexEnd < this.#end || this.#hasRoomBehind(0, 1);
+    if (this.textStart >= textBytes && hasEntry) return;
+    const needed = this.textLength + textBytes + (this.count + 1) * ENTRY_BYTES;
     const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, this.#nextBytes);
     const free = bytes - needed;
-    const textStart = textBytes + (index === 0 ? free - (free >> 3) : free >> 1);
-    if (bytes === this.blockBytes) this.#slide(textStart);
-    else this.#move(slabs, bytes, textStart);
+    const front = index === 0 ? free - (free >> 3) : free >> 1;
+    const moreEntries = index === 0 ? Math.floor(front / FRONT_SHARE / ENTRY_BYTES) : 0;
+    const textStart = textBytes + front - moreEntries * ENTRY_BYTES;
+    const spareEntries = index === 0 ? 1 + moreEntries : 0;
+    if (bytes === this.blockBytes) this.#slide(textStart, spareEntries);
+    else this.#move(slabs, bytes, textStart, spareEntries);
   }
 
-  /** Moves to a block of at least so many bytes, with the text at a place in it. */
-  #move(slabs: SlabAllocator, bytes: number, textStart: number): void {
+  /** Moves to a block of at least so many bytes, with the text at a place in it and so many spare entries. */
+  #move(slabs: SlabAllocator, bytes: number, textStart: number, spareEntries: number): void {
     const slab = slabs.slabFor(bytes);
     const start = slab.take();
     this.slab.bytes.copy(
@@ -324,19 +324,30 @@ export class Page {
       this.start + this.textEnd,
     );
     const indexWords = this.count * ENTRY_WORDS;
-    const oldEnd = (this.start + this.slab.blockBytes) >> 2;
-    const newEnd = (start + slab.blockBytes) >> 2;
+    const oldEnd = this.#indexEnd;
+    const newEnd = ((start + slab.blockBytes) >> 2) - spareEntries * ENTRY_WORDS;
     for (let at = 1; at <= indexWords; at++) {
       slab.words[newEnd - at] = this.slab.words[oldEnd - at] as number;
     }
     slabs.giveBack(this.slab, this.start);
     this.slab = slab;
     this.start = start;
+    this.#indexEnd = newEnd;
     this.#textMovedTo(textStart);
   }
 
-  /** Moves the text within the block. */
-  #slide(textStart: number): void {
+  /** The same within the block. */
+  #slide(textStart: number, spareEntries: number): void {
+    const by = this.#end - spareEntries * ENTRY_WORDS - this.#indexEnd;
+    if (by < 0) this.#slideText(textStart);
+    // Text and index may move to where the other one is: first the one that makes room.
+    const last = this.#entry(this.count - 1);
+    if (by !== 0) this.slab.words.copyWithin(last + by, last, this.#indexEnd);
+    this.#indexEnd += by;
+    if (by >= 0) this.#slideText(textStart);
+  }
+
+  #slideText(textStart: number): void {
     this.slab.bytes.copyWithin(
       this.start + textStart,
       this.start + this.textStart,
@@ -367,31 +378,4 @@ export class Page {
       words[end] = (words[end] as number) + by;
     }
   }
-}
-
-function write({ source, view, from, to }: Rendered, slab: Slab, target: number): void {
-  const size = to - from;
-  if (size > COPIED_HERE_BYTES_MAX) source.copy(slab.bytes, target, from, to);
-  else copyText(view, from, slab.view, target, size);
-}
-
-/** A record on its way into a page: its text is `source[from, to)`, and `view` is the same memory. */
-export type Rendered = {
-  source: Buffer;
-  view: DataView;
-  from: number;
-  to: number;
-  high: number;
-  low: number;
-};
-
-export function noRecord(): Rendered {
-  const source = Buffer.alloc(0);
-  return { source, view: new DataView(source.buffer), from: 0, to: 0, high: 0, low: 0 };
-}
-
-/** Says where the records come from that are to be pointed out next. */
-export function takeSource(record: Rendered, source: Buffer): void {
-  record.source = source;
-  record.view = new DataView(source.buffer, source.byteOffset, source.byteLength);
 }

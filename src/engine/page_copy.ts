@@ -4,7 +4,8 @@
  * A run that keeps its order is one copy. Where each record needs one, that is nearly all that there is to do: room is
  * made once for all, and each record's end is read once.
  */
-import { ENTRY_WORDS, type Page } from "./page.ts";
+import type { Page } from "./page.ts";
+import { ENTRY_WORDS } from "./page_index.ts";
 import type { ReplyText } from "./reply_text.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 

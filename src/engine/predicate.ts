@@ -9,7 +9,8 @@
 import { BACKSLASH, LETTER_U } from "../protocol/ascii.ts";
 import { PATTERN_STEPS_AT_ONCE, PREDICATE_CACHE_MAX } from "../protocol/limits.ts";
 import { readPattern } from "../protocol/pattern.ts";
-import { ENTRY_WORDS, type Page } from "./page.ts";
+import type { Page } from "./page.ts";
+import { ENTRY_WORDS } from "./page_index.ts";
 import type { CompiledPattern, PatternCache } from "./pattern_cache.ts";
 import type { PatternThread } from "./pattern_thread.ts";
 import { DATA_TAIL_BYTES, DataReader, dataStartAt } from "./record_text.ts";

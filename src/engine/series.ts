@@ -9,29 +9,16 @@ import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import { isClosed, isFull } from "./chunk_growth.ts";
 import { firstChunkReaching, lastChunkStarting, newestChunk } from "./chunk_search.ts";
-import type { ChunkStore } from "./chunk_store.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { InsertBatch } from "./insert_batch.ts";
 import { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
-import { PAGE_BYTES_AT_FIRST, Page, type Rendered } from "./page.ts";
+import { PAGE_BYTES_AT_FIRST, Page } from "./page.ts";
+import type { Rendered } from "./rendered.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
-
-/** What a series tells its collection, which keeps account of what a checkpoint has to save. */
-export interface SeriesHost {
-  readonly chunks: ChunkStore;
-  chunkAdded(): void;
-  chunkChanged(chunk: Chunk): void;
-  chunkRemoved(chunk: Chunk): void;
-  /** The latest record of the document at that place of latest_text.ts is another one, or is going to be. */
-  latestChanged(place: number): void;
-  /** The packed form of a chunk, from disk. @throws DatabaseError `storage_failed` */
-  readChunk(id: number): Uint8Array;
-  /** Frees the memory of chunks that are gone, now or later. */
-  free(chunks: readonly Chunk[]): void;
-}
+import type { SeriesHost } from "./series_host.ts";
 
 export type LatestQuestion = {
   readonly at: Timestamp;
@@ -94,9 +81,13 @@ export class Series extends Name implements ChunkOwner {
     return 1;
   }
 
-  /** Touches the memory that a record of so many bytes is likely to be written to. */
-  touchEnd(size: number): void {
-    newestChunk(this.#chunks)?.page?.touchEnd(size);
+  /** Touches the memory that a record of so many bytes is going to, if it is the latest or the oldest. */
+  touch(size: number, high: number, low: number): void {
+    const chunks = this.#chunks;
+    const last = newestChunk(chunks);
+    if (last === undefined) return;
+    if (last.endsBefore(high, low)) last.page?.touchEnd(size);
+    else if ((chunks[0] as Chunk).startsAfter(high, low)) chunks[0]?.page?.touchFront(size);
   }
 
   /**
@@ -304,8 +295,8 @@ export class Series extends Name implements ChunkOwner {
     let at = Math.max(0, lastChunkStarting(this.#chunks, record));
     let chunk = this.#chunks[at] as Chunk;
     let page = store.open(chunk);
-    let index = page.firstAtOrAfter(record.high, record.low);
-    if (index < page.count && page.tsHigh(index) === record.high && page.tsLow(index) === record.low) {
+    let index = chunk.firstAtOrAfter(page, record);
+    if (chunk.isAt(page, index, record)) {
       page.replace(store.slabs, index, record);
       if (page.textLength > 2 * store.chunkTextBytesMax && page.count > 1) this.#split(at, page.count >> 1);
       this.#changed(chunk);
@@ -329,7 +320,8 @@ export class Series extends Name implements ChunkOwner {
       page = store.open(chunk);
     }
     page.insert(store.slabs, index, record);
-    this.#changed(chunk);
+    chunk.inserted(index, record);
+    this.#noteChange(chunk);
     return 1;
   }
 
@@ -373,6 +365,10 @@ export class Series extends Name implements ChunkOwner {
 
   #changed(chunk: Chunk): void {
     chunk.measure(chunk.page as Page);
+    this.#noteChange(chunk);
+  }
+
+  #noteChange(chunk: Chunk): void {
     this.#host.chunkChanged(chunk);
     if (!this.isNewest(chunk)) this.#host.chunks.release(chunk);
   }

@@ -4,7 +4,8 @@
 import { expect, test } from "bun:test";
 import type { Chunk, ChunkOwner } from "../../src/engine/chunk.ts";
 import { ChunkStore } from "../../src/engine/chunk_store.ts";
-import { noRecord, Page, takeSource } from "../../src/engine/page.ts";
+import { Page } from "../../src/engine/page.ts";
+import { noRecord, takeSource } from "../../src/engine/rendered.ts";
 
 const OWNER: ChunkOwner = {
   id: 1,

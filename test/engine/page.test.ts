@@ -6,7 +6,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Chunk } from "../../src/engine/chunk.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
-import { ENTRY_BYTES, Page } from "../../src/engine/page.ts";
+import { Page } from "../../src/engine/page.ts";
+import { ENTRY_BYTES } from "../../src/engine/page_index.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
 import { timestampFromBigInt, timestampToBigInt } from "../../src/protocol/timestamp.ts";
 
@@ -128,6 +129,19 @@ function putInto(page: Page, slabs: SlabAllocator, { at, text }: Kept): void {
   else page.insert(slabs, index, record);
 }
 
+/** What stands around the block stays as it is. */
+function expectTouchedInside({ slab: { bytes }, start, blockBytes }: Page, touch: () => void): void {
+  const around = [
+    bytes.subarray(Math.max(0, start - 200), start),
+    bytes.subarray(start + blockBytes, start + blockBytes + 200),
+  ];
+  const before = around.map((part) => Buffer.from(part));
+  for (const part of around) part.fill(0xee);
+  touch();
+  expect(around.every((part) => part.every((byte) => byte === 0xee))).toBe(true);
+  for (const [index, part] of around.entries()) part.set(before[index] as Buffer);
+}
+
 /** The text lies within the block and beside the index, and no record of another page is touched. */
 function checkPage(page: Page, expected: readonly Kept[]): void {
   expect(contentOf(page)).toEqual([...expected]);
@@ -140,6 +154,8 @@ test("whatever is put in, replaced, removed and split off, in any order, a page 
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 120 }), (steps) => {
       const slabs = new SlabAllocator(128 * 1024);
+      // Most pages have a block before theirs, too.
+      for (let bytes = 32; bytes <= 2048; bytes += bytes >> 2) slabs.slabFor(bytes).take();
       let page = new Page(slabs, 64);
       // A neighbour in the same slab, which must stay as it is.
       const neighbour = new Page(slabs, 64);
@@ -157,8 +173,10 @@ test("whatever is put in, replaced, removed and split off, in any order, a page 
           const run = runBehind(kept.at(-1)?.at ?? 0n, each);
           page.appendRun(slabs, batchOf(run), 1, 1 + run.length);
           kept.push(...run);
-        } else if (each.kind === "touch") page.touchEnd(each.size);
-        else if (each.kind === "fit") page.fit(slabs);
+        } else if (each.kind === "touch") {
+          expectTouchedInside(page, () => page.touchEnd(each.size));
+          expectTouchedInside(page, () => page.touchFront(each.size));
+        } else if (each.kind === "fit") page.fit(slabs);
         else if (kept.length >= 2) {
           if (each.kind === "remove") {
             const from = each.from % kept.length;

@@ -5,8 +5,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ChunkStore } from "../../src/engine/chunk_store.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
-import { noRecord } from "../../src/engine/page.ts";
-import { Series, type SeriesHost } from "../../src/engine/series.ts";
+import { noRecord } from "../../src/engine/rendered.ts";
+import { Series } from "../../src/engine/series.ts";
+import type { SeriesHost } from "../../src/engine/series_host.ts";
 import { type Timestamp, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import { SMALL_CHUNKS } from "./harness.ts";
 
