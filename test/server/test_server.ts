@@ -80,6 +80,8 @@ export class TestServer implements AsyncDisposable {
   /** An upgrade by plain HTTP, for what the server answers when it refuses. */
   async upgrade(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
     return fetch(`http://127.0.0.1:${this.port}${path}`, {
+      // Not a connection that an answer before left: it may be one of an earlier server on the same port.
+      keepalive: false,
       headers: {
         connection: "Upgrade",
         upgrade: "websocket",
