@@ -86,6 +86,8 @@ export class BatchWriter {
         this.#storeGroup(batch, from, Math.min(from + GROUP_RECORDS, batch.count), journal);
       }
     }
+    // Documents that go are not to stay in memory for it.
+    this.#found.length = 0;
   }
 
   #storeGroup(batch: InsertBatch, from: number, to: number, journal: Journal | undefined): void {
