@@ -234,6 +234,36 @@ describe("a timestamp", () => {
       expect(await ask(client, "dcol", { col: "c" })).toBe(OK);
     }
   });
+
+  test.each([
+    "1747604423123456",
+    "-1747604423123456",
+    "9007199254740991",
+    "9007199254740992",
+    "-9007199254740993",
+    "9223372036854775807",
+    "-9223372036854775807",
+    "-9223372036854775808",
+  ])("of %s is found by just that", async (ts) => {
+    await using server = new TestServer();
+    await using client = await server.connect();
+    const record = `{"ts":${ts},"data":"x"}`;
+    for (const data of [
+      `[{"ts":${ts},"doc":"d","data":"x","col":"c"}]`,
+      `[{"ts":${BigInt(ts) + (ts.startsWith("-") ? 1n : -1n)},"doc":"d","data":"near","col":"c"}]`,
+    ])
+      expect(await exchange(client, `{"id":"1","type":"ins","data":${data}}`)).toBe(OK);
+    const history = `{"col":"c","doc":"d","from":${ts},"to":${ts}}`;
+    const poll = `{"col":"c","doc":"d","ts":${ts},"from":${ts}}`;
+    for (const form of [(data: string) => data, JSON.stringify]) {
+      expect(await exchange(client, `{"id":"1","type":"qdoc","data":${form(history)}}`)).toBe(
+        reply("records", `[${record}]`),
+      );
+      expect(await exchange(client, `{"id":"1","type":"qry","data":${form(poll)}}`)).toBe(
+        reply("records", `{"d":${record}}`),
+      );
+    }
+  });
 });
 
 describe("keys", () => {
