@@ -24,7 +24,7 @@ const LOW_HALVES = 0x0f0f_0f0f;
  *
  * The lowest bit that is set is the high bit of the first such byte; those above it may be set by mistake.
  */
-export function specialIn(word: number): number {
+function specialIn(word: number): number {
   const backslashes = word ^ BACKSLASHES;
   const quotes = word ^ QUOTES;
   return (
@@ -38,7 +38,7 @@ export function specialIn(word: number): number {
  *
  * By branches, not by counting bits: in texts of the same shape they are foreseen, and nothing waits for a count.
  */
-export function plainBefore(special: number): number {
+function plainBefore(special: number): number {
   if ((special & 0x80) !== 0) return 0;
   if ((special & 0x8000) !== 0) return 1;
   return (special & 0x80_0000) !== 0 ? 2 : 3;
@@ -49,6 +49,19 @@ export function plainEnd(view: DataView, start: number): number {
   for (let at = start; ; at += WORD_BYTES) {
     const special = specialIn(view.getInt32(at, true));
     if (special !== 0) return at + plainBefore(special);
+  }
+}
+
+/**
+ * Copies the plain part of a string that goes on at a place, and up to three bytes behind it, which whatever comes next is
+ * written over. Returns how long the plain part is.
+ */
+export function copyPlain(source: DataView, start: number, target: DataView, to: number): number {
+  for (let size = 0; ; size += WORD_BYTES) {
+    const word = source.getInt32(start + size, true);
+    target.setInt32(to + size, word, true);
+    const special = specialIn(word);
+    if (special !== 0) return size + plainBefore(special);
   }
 }
 

@@ -1,10 +1,9 @@
 /**
- * JSON at the level of bytes: white space, escapes, digits. What the scanner of frames is made of.
+ * JSON at the level of bytes: white space and escapes. What the scanner of frames is made of.
  */
-
 import { writeUtf8 } from "../engine/utf8.ts";
 import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } from "../protocol/ascii.ts";
-import { plainBefore, specialIn, WORD_BYTES } from "./byte_word.ts";
+import { copyPlain } from "./byte_word.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
 /** Buffers that a large frame made grow beyond this are given up when so many frames have not needed them. */
@@ -89,16 +88,7 @@ export function unescapeString({ bytes, view }: Scratch, start: number, into: Sc
   let size = 0;
   let at = start;
   for (;;) {
-    const word = view.getInt32(at, true);
-    // Also what is special: whatever comes next is written over it.
-    targetView.setInt32(size, word, true);
-    const special = specialIn(word);
-    if (special === 0) {
-      at += WORD_BYTES;
-      size += WORD_BYTES;
-      continue;
-    }
-    const plain = plainBefore(special);
+    const plain = copyPlain(view, at, targetView, size);
     at += plain;
     size += plain;
     const byte = bytes[at++];

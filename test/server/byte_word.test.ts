@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { areDigits, digitsValue, plainEnd } from "../../src/server/byte_word.ts";
+import { areDigits, copyPlain, digitsValue, plainEnd } from "../../src/server/byte_word.ts";
 
 const isSpecial = (byte: number): boolean => byte < 0x20 || byte === 0x22 || byte === 0x5c;
 const wordOf = (bytes: readonly number[]): number =>
@@ -13,6 +13,7 @@ const BYTES = [
 test("a string's plain part ends at its first special byte, whatever stands around it", () => {
   const bytes = new Uint8Array(8);
   const view = new DataView(bytes.buffer);
+  const copy = new DataView(new ArrayBuffer(16));
   let ends = 0;
   for (let combination = 0; combination < BYTES.length ** 4; combination++) {
     for (let at = 0; at < 4; at++) {
@@ -20,6 +21,10 @@ test("a string's plain part ends at its first special byte, whatever stands arou
     }
     const expected = bytes.findIndex(isSpecial);
     if (plainEnd(view, 0) !== expected) throw new Error(`${bytes} ends at ${plainEnd(view, 0)}`);
+    const isCopied = copyPlain(view, 0, copy, 3) === expected;
+    for (let at = 0; at < expected; at++) {
+      if (!isCopied || copy.getUint8(3 + at) !== bytes[at]) throw new Error(`${bytes} is not copied`);
+    }
     if (expected < 4) ends++;
   }
   expect(ends).toBeGreaterThan(BYTES.length ** 3);
