@@ -2,7 +2,7 @@
  * Timestamps in decimal digits, read from bytes without a BigInt: that is an allocation for each, and a clock of
  * microseconds or nanoseconds has one for every record.
  */
-import { ZERO } from "./ascii.ts";
+import { DOT, MINUS, ZERO } from "./ascii.ts";
 
 /** So many can a 64-bit integer have. */
 const DIGITS_MAX = 19;
@@ -16,6 +16,21 @@ const BACK_DIGITS = 9;
 type Halves = { high: number; low: number };
 
 export const isDigit = (byte: number): boolean => byte >= ZERO && byte <= ZERO + 9;
+
+/** Where an integer ends that begins at a place, if there is one. */
+export function integerEnd(bytes: Uint8Array, start: number): number {
+  let at = bytes[start] === MINUS ? start + 1 : start;
+  while (isDigit(bytes[at] as number)) at++;
+  return at;
+}
+
+/** Where the fraction ends that begins at a place: there, if none does. */
+export function fractionEnd(bytes: Uint8Array, start: number): number {
+  if (bytes[start] !== DOT) return start;
+  let at = start + 1;
+  while (isDigit(bytes[at] as number)) at++;
+  return at > start + 1 ? at : start;
+}
 
 /** The number that the digits `bytes[start, end)` are; beyond 2^53 about that. */
 export function readDigits(bytes: Uint8Array, start: number, end: number): number {
@@ -65,11 +80,15 @@ export function readLongTimestamp(
 ): boolean {
   if (end - start > DIGITS_MAX) return false;
   const front = readDigits(bytes, start, end - BACK_DIGITS);
-  const upper = Math.floor(front / TWO_16) * 1e9;
-  const lower = (front % TWO_16) * 1e9 + readDigits(bytes, end - BACK_DIGITS, end);
-  const middle = (upper % TWO_16) * TWO_16 + lower;
-  const high = Math.floor(upper / TWO_16) + Math.floor(middle / TWO_32);
-  const low = (middle % TWO_32) | 0;
+  // Halves are taken by division: the remainder of doubles is a function's call.
+  const frontHigh = Math.floor(front / TWO_16);
+  const upper = frontHigh * 1e9;
+  const upperHigh = Math.floor(upper / TWO_16);
+  const lower = (front - frontHigh * TWO_16) * 1e9 + readDigits(bytes, end - BACK_DIGITS, end);
+  const middle = (upper - upperHigh * TWO_16) * TWO_16 + lower;
+  const middleHigh = Math.floor(middle / TWO_32);
+  const high = upperHigh + middleHigh;
+  const low = (middle - middleHigh * TWO_32) | 0;
   if (high > HIGH_MAX) return false;
   into.high = !isNegative ? high : low === 0 ? -high : ~high;
   into.low = isNegative ? -low | 0 : low;

@@ -3,7 +3,7 @@
  *
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
- * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: timestamp before data, no white
+ * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, no white
  * space but single blanks, no escapes but those of quotes, backslashes and control characters in data. The rest is left to
  * insert_scanner.ts, which undoes the escapes first.
  */
@@ -32,7 +32,7 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
-import { readLongTimestamp } from "../protocol/integer_text.ts";
+import { fractionEnd, integerEnd, readLongTimestamp } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { areDigits, copyPlain, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
 import type { Scratch } from "./json_bytes.ts";
@@ -65,7 +65,16 @@ const RECORD_HEAD_BYTES = 7;
 const DATA_HEAD = [fourBytes(',"da'), fourBytes('ta":')] as const;
 const DATA_HEAD_BYTES = 9;
 
+/** A sign and nineteen digits. */
+const TIMESTAMP_BYTES_MAX = 20;
+
 const timestamp = { high: 0, low: 0 };
+
+/**
+ * How long the timestamp was that last came behind its data, as it does from libraries that sort fields by name. The
+ * next one most likely is so, too: data is put where it belongs then, and moved if it was not.
+ */
+let expectedTimestampBytes = 10;
 
 /**
  * Fills the batch with the records of the array that begins at a place, inside a JSON string.
@@ -78,7 +87,7 @@ const timestamp = { high: 0, low: 0 };
 export function scanEscapedRecords(frame: Scratch, start: number, size: number, batch: InsertBatch): number {
   const { bytes } = frame;
   if (bytes[start] !== OPEN_BRACKET) return NOT_TAKEN;
-  batch.reserveText(size);
+  batch.reserveText(size + RECORD_HEAD_BYTES + TIMESTAMP_BYTES_MAX + DATA_HEAD_BYTES);
   let at = start + 1;
   if (bytes[at] === CLOSE_BRACKET) return bytes[at + 1] === QUOTE ? at + 2 : NOT_TAKEN;
   for (;;) {
@@ -102,7 +111,8 @@ export function scanEscapedRecords(frame: Scratch, start: number, size: number, 
 function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch): number {
   const { columns, textBytes: text, textView } = batch;
   const row = batch.count * COLUMNS;
-  let length = batch.textLength;
+  const timestampStart = batch.textLength + RECORD_HEAD_BYTES;
+  let length = timestampStart;
   let at = start;
   let seen = 0;
   if (bytes[at] === SPACE) at++;
@@ -135,35 +145,56 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
     if (bytes[at] === SPACE) at++;
 
     if (field === SEEN_TS) {
-      textView.setInt32(length, RECORD_HEAD[0], true);
-      textView.setInt32(length + 4, RECORD_HEAD[1], true);
-      length += RECORD_HEAD_BYTES;
+      textView.setInt32(timestampStart - RECORD_HEAD_BYTES, RECORD_HEAD[0], true);
+      textView.setInt32(timestampStart - RECORD_HEAD_BYTES + WORD_BYTES, RECORD_HEAD[1], true);
+      const isText = bytes[at] === BACKSLASH;
+      if (isText) {
+        if (bytes[at + 1] !== QUOTE) return NOT_TAKEN;
+        at += 2;
+      }
+      if ((seen & SEEN_DATA) !== 0) {
+        const timestampBytes = integerEnd(bytes, at) - at;
+        if (timestampBytes === 0 || timestampBytes > TIMESTAMP_BYTES_MAX) return NOT_TAKEN;
+        if (timestampBytes !== expectedTimestampBytes) {
+          const dataHead = timestampStart + expectedTimestampBytes;
+          text.copyWithin(timestampStart + timestampBytes, dataHead, length);
+          length += timestampBytes - expectedTimestampBytes;
+          expectedTimestampBytes = timestampBytes;
+        }
+      }
+      let to = timestampStart;
       const isNegative = bytes[at] === MINUS;
-      if (isNegative) text[length++] = bytes[at++] as number;
+      if (isNegative) text[to++] = bytes[at++] as number;
       const firstDigit = at;
       let value = 0;
       for (;;) {
         const word = view.getInt32(at, true);
         if (!areDigits(word)) break;
-        textView.setInt32(length, word, true);
+        textView.setInt32(to, word, true);
         value = value * 10_000 + digitsValue(word);
         at += WORD_BYTES;
-        length += WORD_BYTES;
+        to += WORD_BYTES;
       }
       for (;;) {
         const byte = bytes[at] as number;
         if (byte < ZERO || byte > ZERO + 9) break;
-        text[length++] = byte;
+        text[to++] = byte;
         value = value * 10 + (byte - ZERO);
         at++;
       }
-      const digits = at - firstDigit;
+      const digitsEnd = at;
+      if (digitsEnd === firstDigit) return NOT_TAKEN;
+      if (bytes[firstDigit] === ZERO && (digitsEnd > firstDigit + 1 || isNegative)) return NOT_TAKEN;
+      if ((seen & SEEN_DATA) === 0) length = to;
+      if (isText) {
+        if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE) return NOT_TAKEN;
+        at += 2;
+      } else at = fractionEnd(bytes, at);
       const next = bytes[at];
-      if (digits === 0 || (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE)) return NOT_TAKEN;
-      if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return NOT_TAKEN;
+      if (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE) return NOT_TAKEN;
       if (value > Number.MAX_SAFE_INTEGER) {
         // The one number beyond these that is in range, -2^63, is left to the schema.
-        if (!readLongTimestamp(bytes, firstDigit, at, isNegative, timestamp)) return NOT_TAKEN;
+        if (!readLongTimestamp(bytes, firstDigit, digitsEnd, isNegative, timestamp)) return NOT_TAKEN;
         columns[row + COLUMN_TS_HIGH] = timestamp.high;
         columns[row + COLUMN_TS_LOW] = timestamp.low;
       } else {
@@ -175,7 +206,7 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
       if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE) return NOT_TAKEN;
       at += 2;
       if (field === SEEN_DATA) {
-        if ((seen & SEEN_TS) === 0) return NOT_TAKEN;
+        if ((seen & SEEN_TS) === 0) length = timestampStart + expectedTimestampBytes;
         textView.setInt32(length, DATA_HEAD[0], true);
         textView.setInt32(length + 4, DATA_HEAD[1], true);
         text[length + 8] = QUOTE;

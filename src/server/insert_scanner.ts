@@ -1,8 +1,8 @@
 /**
  * The records of an `ins`: a frame's bytes become a batch, without an object a record.
  *
- * It takes what clients in the field send and leaves everything unusual (a timestamp as text or with a fraction,
- * unknown fields, escapes in names, anything that is wrong) to the schema, as frame_scanner.ts says.
+ * It takes what clients in the field send and leaves everything unusual (a timestamp with an exponent, unknown
+ * fields, escapes in names, anything that is wrong) to the schema, as frame_scanner.ts says.
  *
  * Where `data` is a string that holds JSON, escaped_scanner.ts mostly does it all.
  * Otherwise one pass undoes the string's escapes; what it leaves is plain JSON in which a record's `data` stands as the
@@ -42,7 +42,7 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
-import { isDigit, readTimestampDigits } from "../protocol/integer_text.ts";
+import { fractionEnd, integerEnd, readTimestampDigits } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { plainEnd } from "./byte_word.ts";
 import { scanEscapedRecords } from "./escaped_scanner.ts";
@@ -61,10 +61,13 @@ const AROUND_DATA_BYTES = 7 + 20 + 9 + 2;
 
 export class InsertScanner {
   #payload = new Scratch();
-  /** Where the last string or number ended, and whether the string's escapes are all canonical. */
+  /** Where the last string or timestamp ended, and whether the string's escapes are all canonical. */
   #end = 0;
   #isCanonical = true;
   readonly #timestamp = { high: 0, low: 0 };
+  /** Where that stands, as an integer. */
+  #integerStart = 0;
+  #integerEnd = 0;
 
   /**
    * Fills the batch with the records in a message's `data`, which begins at a place in the frame of `size` bytes.
@@ -130,9 +133,9 @@ export class InsertScanner {
       at = valueAfter(bytes, at + (field === SEEN_TS ? 4 : field === SEEN_DATA ? 6 : 5));
       if (field === SEEN_TS) {
         if (!this.#scanTimestamp(bytes, at, columns, row)) return NOT_TAKEN;
-        tsStart = at;
-        tsEnd = this.#end;
-        at = tsEnd;
+        tsStart = this.#integerStart;
+        tsEnd = this.#integerEnd;
+        at = this.#end;
       } else if (field === SEEN_DATA) {
         if (!this.#scanString(scratch, at)) return NOT_TAKEN;
         dataStart = at + 1;
@@ -160,20 +163,24 @@ export class InsertScanner {
     return at + 1;
   }
 
-  /** An integer without fraction or exponent, in the form JSON and we write it. */
+  /** An integer in the form JSON and we write it, as it is or as a string, or with a fraction, which is cut off. */
   #scanTimestamp(bytes: Uint8Array, start: number, columns: Int32Array, row: number): boolean {
-    const isNegative = bytes[start] === MINUS;
-    const firstDigit = isNegative ? start + 1 : start;
-    let at = firstDigit;
-    while (isDigit(bytes[at] as number)) at++;
-    const digits = at - firstDigit;
-    const next = bytes[at] as number;
-    if (digits === 0 || (next !== COMMA && next !== CLOSE_BRACE && next > SPACE)) return false;
-    if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return false;
-    this.#end = at;
+    const isText = bytes[start] === QUOTE;
+    const integerStart = isText ? start + 1 : start;
+    const isNegative = bytes[integerStart] === MINUS;
+    const firstDigit = isNegative ? integerStart + 1 : integerStart;
+    const end = integerEnd(bytes, integerStart);
+    if (end === firstDigit) return false;
+    if (bytes[firstDigit] === ZERO && (end > firstDigit + 1 || isNegative)) return false;
+    this.#integerStart = integerStart;
+    this.#integerEnd = end;
+    this.#end = isText ? end + 1 : fractionEnd(bytes, end);
+    if (isText && bytes[end] !== QUOTE) return false;
+    const next = bytes[this.#end] as number;
+    if (next !== COMMA && next !== CLOSE_BRACE && next > SPACE) return false;
     const timestamp = this.#timestamp;
     // The one number beyond these that is in range, -2^63, is left to the schema.
-    if (!readTimestampDigits(bytes, firstDigit, at, isNegative, timestamp)) return false;
+    if (!readTimestampDigits(bytes, firstDigit, end, isNegative, timestamp)) return false;
     columns[row + COLUMN_TS_HIGH] = timestamp.high;
     columns[row + COLUMN_TS_LOW] = timestamp.low;
     return true;
