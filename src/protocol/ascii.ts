@@ -17,6 +17,7 @@ export const LETTER_C = 0x63;
 export const LETTER_D = 0x64;
 export const LETTER_F = 0x66;
 export const LETTER_L = 0x6c;
+export const LETTER_N = 0x6e;
 export const LETTER_O = 0x6f;
 export const LETTER_S = 0x73;
 export const LETTER_T = 0x74;

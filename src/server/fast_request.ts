@@ -87,8 +87,8 @@ function isName(value: FieldValue): value is string | RawText {
 }
 
 function plainTimestamp(value: FieldValue): Timestamp | undefined {
-  if (value instanceof RawText) return undefined;
-  return typeof value === "object" ? value : typeof value === "number" ? readTimestamp(value) : undefined;
+  if (value instanceof RawText || typeof value === "boolean") return undefined;
+  return typeof value === "object" ? value : readTimestamp(value);
 }
 
 function timestampOr(value: FieldValue, fallback: Timestamp): Timestamp | undefined {

@@ -1,18 +1,20 @@
 /**
  * The fields of a request's payload, read from its bytes: `{"col":"config","key":"a"}`.
  *
- * It takes objects of the fields that frequent requests have, with texts, integers and booleans for values, and leaves
- * everything else to the schema, `null` too. What it has read, fast_request.ts checks and turns into requests.
+ * It takes objects of the fields that frequent requests have, with texts, integers, booleans and `null` for values, and
+ * leaves everything else to the schema. What it has read, fast_request.ts checks and turns into requests.
  */
 import { neverInline } from "../engine/never_inline.ts";
 import { RawText } from "../engine/raw_text.ts";
 import {
+  asciiText,
   BACKSLASH,
   CLOSE_BRACE,
   COLON,
   COMMA,
   ESCAPES,
   LETTER_F,
+  LETTER_N,
   LETTER_T,
   LETTER_U,
   MINUS,
@@ -22,7 +24,7 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
-import { readLongTimestamp } from "../protocol/integer_text.ts";
+import { fractionEnd, readLongTimestamp } from "../protocol/integer_text.ts";
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { plainEnd, WORD_BYTES } from "./byte_word.ts";
 import { readHex, type Scratch, skipSpace } from "./json_bytes.ts";
@@ -67,6 +69,9 @@ const FIRST_MASKS = Int32Array.from(NAMES, (name) => wordOf("\xff".repeat(name.l
 const SECOND_MASKS = Int32Array.from(NAMES, (name) => wordOf("\xff".repeat(name.length), WORD_BYTES));
 /** What is looked up or kept by its bytes. */
 const IS_RAW = Uint8Array.from(NAMES, (name) => Number(["col", "doc", "key", "value"].includes(name)));
+const [TRUE, FALSE, NULL] = [asciiText("true").bytes, asciiText("false").bytes, asciiText("null").bytes];
+/** Whose fractions are cut off. */
+const IS_TIME = Uint8Array.from(NAMES, (name) => Number(["ts", "from", "to"].includes(name)));
 /** Their first two letters tell the names apart: 1 more than the index of the one that may begin with them. */
 const BY_LETTERS = new Uint8Array(1024);
 for (const [index, name] of NAMES.entries()) {
@@ -128,7 +133,7 @@ export class FieldScanner {
       at = skipBetween(bytes, at + 1, quoteBytes);
       const isTaken = isQuote(bytes, at, quoteBytes)
         ? this.#scanText(source, at + quoteBytes, quoteBytes, index)
-        : this.#scanPlain(bytes, at);
+        : this.#scanPlain(bytes, at, index);
       if (!isTaken) return NOT_TAKEN;
       fields[index] = this.#value;
       at = skipBetween(bytes, this.#end, quoteBytes);
@@ -175,10 +180,13 @@ export class FieldScanner {
     return true;
   }
 
-  /** An integer as JSON.stringify writes it, or a boolean. */
-  #scanPlain(bytes: Uint8Array, start: number): boolean {
-    if (bytes[start] === LETTER_T) return this.#scanWord(bytes, start, true);
-    if (bytes[start] === LETTER_F) return this.#scanWord(bytes, start, false);
+  /** An integer as JSON.stringify writes it, a time, which may have a fraction, a boolean or null. */
+  #scanPlain(bytes: Uint8Array, start: number, field: number): boolean {
+    const letter = bytes[start];
+    if (letter === LETTER_T) return this.#scanWord(bytes, start, TRUE, true);
+    if (letter === LETTER_F) return this.#scanWord(bytes, start, FALSE, false);
+    // A field that is null is one that is not there, as clients in Python send it.
+    if (letter === LETTER_N) return this.#scanWord(bytes, start, NULL, undefined);
     const isNegative = bytes[start] === MINUS;
     const firstDigit = isNegative ? start + 1 : start;
     let at = firstDigit;
@@ -189,9 +197,10 @@ export class FieldScanner {
       value = value * 10 + digit;
     }
     const digits = at - firstDigit;
-    if (digits === 0 || !endsValue(bytes[at] as number)) return false;
+    const end = IS_TIME[field] === 1 ? fractionEnd(bytes, at) : at;
+    if (digits === 0 || !endsValue(bytes[end] as number)) return false;
     if (bytes[firstDigit] === ZERO && (digits > 1 || isNegative)) return false;
-    this.#end = at;
+    this.#end = end;
     this.#value = isNegative ? -value : value;
     if (value <= Number.MAX_SAFE_INTEGER) return true;
     const timestamp = { high: 0, low: 0 };
@@ -199,8 +208,7 @@ export class FieldScanner {
     return readLongTimestamp(bytes, firstDigit, at, isNegative, timestamp);
   }
 
-  #scanWord(bytes: Uint8Array, start: number, value: boolean): boolean {
-    const word = value ? TRUE : FALSE;
+  #scanWord(bytes: Uint8Array, start: number, word: Uint8Array, value: FieldValue): boolean {
     for (let at = 0; at < word.length; at++) if (bytes[start + at] !== word[at]) return false;
     this.#end = start + word.length;
     this.#value = value;
@@ -238,9 +246,6 @@ function skipBlanks(bytes: Uint8Array, start: number, quoteBytes: number): numbe
   while (bytes[at] === SPACE) at++;
   return at;
 }
-
-const TRUE = Buffer.from("true");
-const FALSE = Buffer.from("false");
 
 const endsValue = (byte: number): boolean =>
   byte === COMMA || byte === CLOSE_BRACE || (byte <= SPACE && byte !== 0);

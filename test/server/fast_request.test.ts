@@ -25,6 +25,7 @@ const odd = fc.constantFrom<unknown>(
 const text = fc.oneof(
   { weight: 20, arbitrary: fc.string({ unit: "binary", maxLength: 5 }) },
   { weight: 1, arbitrary: odd },
+  { weight: 1, arbitrary: fc.constant(null) },
 );
 const time = fc.oneof(
   {
@@ -33,6 +34,9 @@ const time = fc.oneof(
       { weight: 6, arbitrary: fc.integer() },
       { weight: 2, arbitrary: fc.maxSafeInteger() },
       { weight: 1, arbitrary: fc.double({ noNaN: true, min: -1e19, max: 1e19 }) },
+      { weight: 1, arbitrary: fc.double({ noNaN: true, min: -1e10, max: 1e10 }) },
+      { weight: 1, arbitrary: fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }).map(String) },
+      { weight: 1, arbitrary: fc.constantFrom<unknown>(null, -0.5, "-0", "007", "1.5", "1 ", "x") },
     ),
   },
   { weight: 1, arbitrary: odd },
@@ -176,6 +180,12 @@ const PLAIN: readonly [MessageType, unknown][] = [
   ["qry", { col: "c", ts: rawNumber("1747604423123456789"), from: rawNumber("9223372036854775807") }],
   ["qdoc", { col: "c", doc: "d", from: 0, to: 9e9, limit: 100, reverse: true }],
   ["qdoc", { col: "c", doc: "d", where: 'state":"x', filter: "/y/", reverse: false }],
+  ["qry", { col: "c", ts: 1_747_604_423.25, doc: null, from: rawNumber("-1747604423.9999999"), where: null }],
+  ["qry", { col: "c", ts: "1747604423123456789", from: "-5" }],
+  [
+    "qdoc",
+    { col: "c", doc: "d", from: null, to: null, limit: null, reverse: null, where: null, filter: null },
+  ],
   ["sval", { col: "c", key: "k", value: "" }],
   ["sval", { col: "c", key: "k", value: 'é "quoted" \n 😀' }],
   ["gval", { col: "c", key: "k" }],
@@ -201,7 +211,16 @@ test.each([
   '{"id":"1","type":"gval","data":{"col":"c","key":"k"}} x',
   '{"id":"1","type":"gval","data":"{\\"col\\":\\"c\\",\\"key\\":\\"k\\"} x"}',
   '{"id":"1","type":"gval","data":{"col":"c","key":null}}',
-  '{"id":"1","type":"qry","data":{"col":"c","ts":1.5}}',
+  '{"id":"1","type":"qry","data":{"col":null,"ts":1}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":null}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":1.}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":-0.5}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":1.5e3}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":"1.5"}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":true}}',
+  '{"id":"1","type":"qry","data":{"col":"c","ts":nulL}}',
+  '{"id":"1","type":"qdoc","data":{"col":"c","doc":"d","limit":1.5}}',
+  '{"id":"1","type":"qdoc","data":{"col":"c","doc":"d","limit":"1"}}',
   '{"id":"1","type":"qry","data":{"col":"c","ts":01}}',
   '{"id":"1","type":"qry","data":{"col":"c","ts":9223372036854775808}}',
   '{"id":"","type":"gval","data":{"col":"c","key":"k"}}',
