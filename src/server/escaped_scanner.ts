@@ -4,7 +4,8 @@
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
  * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, no white
- * space but single blanks, no escapes but those of quotes, backslashes and control characters in data. The rest is left to
+ * space but single blanks, no escapes but those of quotes, backslashes, control characters and letters beyond ASCII, in data.
+ * The rest is left to
  * insert_scanner.ts, which undoes the escapes first.
  */
 import {
@@ -24,6 +25,7 @@ import {
   COMMA,
   ESCAPES,
   fourBytes,
+  LETTER_U,
   MINUS,
   OPEN_BRACE,
   OPEN_BRACKET,
@@ -35,7 +37,7 @@ import {
 import { fractionEnd, integerEnd, readLongTimestamp } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { areDigits, copyPlain, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
-import type { Scratch } from "./json_bytes.ts";
+import { codePointBytes, readCodePoint, type Scratch, writeCodePoint } from "./json_bytes.ts";
 
 const NOT_TAKEN = -1;
 
@@ -226,6 +228,13 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
             at += 2;
             if (escaped === BACKSLASH) {
               if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
+            } else if (escaped === LETTER_U) {
+              const codePoint = readCodePoint(bytes, at - 1, 2);
+              // It is stored as itself, and what has to be escaped is left to others.
+              if (codePoint < SPACE || codePoint === QUOTE || codePoint === BACKSLASH) return NOT_TAKEN;
+              at += codePointBytes(codePoint, 2) - 1;
+              length = writeCodePoint(text, length, codePoint);
+              continue;
             } else if (escaped === QUOTE || escaped === SLASH || ESCAPES[escaped] === 0) return NOT_TAKEN;
           }
           text[length] = BACKSLASH;

@@ -109,6 +109,13 @@ test.each<[string, string]>([
     '{"id":"1","type":"ins","data":[{"ts":1,"doc":"d","data":"\\u00e9\\/\\ud83d\\ude00\\u0041\\u0001","col":"c"}]}',
   ],
   [
+    "letters beyond ASCII as escapes in the inner text",
+    frameOf([
+      { ...reading, data: '{"t":"°C","s":"größer 😀 \u2028 \u007f \uffff \u0800"}' },
+      { ...reading, data: "😀é" },
+    ]).replace(/[\u007f-\uffff]/g, (unit) => `\\\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  ],
+  [
     "escapes undone in the outer text",
     '{"id":"1","type":"ins","data":"[{\\"ts\\":1,\\"doc\\":\\"\\u00e9\\ud83d\\ude00\\u0041\\",\\"data\\":\\"\\",\\"col\\":\\"c\\"}]"}',
   ],
@@ -215,6 +222,11 @@ const mutatedFrame = fc
           "é",
           "\u0001",
           "\\u00e9",
+          "\\\\u00E9",
+          "\\\\u0022",
+          "\\\\u005c",
+          "\\\\ud83d",
+          "\\\\ud83d\\\\ude00",
           "\n",
         ),
       ),
