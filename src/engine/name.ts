@@ -39,6 +39,11 @@ export class Name {
     return this.#textAfter ?? unescapeText(this.slab.bytes, this.start, this.end);
   }
 
+  /** Whether its bytes were given back. */
+  get isFree(): boolean {
+    return this.#textAfter !== undefined;
+  }
+
   equals(bytes: Buffer, start: number, end: number): boolean {
     if (end - start !== this.end - this.start) return false;
     const own = this.slab.bytes;

@@ -8,11 +8,12 @@
 import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk, ChunkOwner } from "./chunk.ts";
 import { isClosed, isFull } from "./chunk_growth.ts";
-import { firstChunkReaching, lastChunkStarting, newestChunk } from "./chunk_search.ts";
+import { ChunkList } from "./chunk_list.ts";
+import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
 import type { HistoryRange } from "./history_range.ts";
 import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { InsertBatch } from "./insert_batch.ts";
-import { Name } from "./name.ts";
+import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
 import { PAGE_BYTES_AT_FIRST, Page } from "./page.ts";
 import type { Rendered } from "./rendered.ts";
@@ -29,16 +30,12 @@ export type LatestQuestion = {
 /** Which record of a chunk it is, where that is still to be found. */
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
-/** Of a document that has none yet. Not frozen: that is another kind of array to compiled code. */
-const NO_CHUNKS: Chunk[] = [];
 
-/** Its own name, since another object is 48 bytes a document; there are twelve properties at most, as in a Chunk. */
-export class Series extends Name implements ChunkOwner {
+/** Its own name and list, since another object is 48 bytes a document; there are twelve properties at most, as in a Chunk. */
+export class Series extends ChunkList implements ChunkOwner {
   /** Its number on disk, unique in the collection. */
   readonly id: number;
   recordCount = 0;
-  /** No longer in its collection. */
-  isGone = false;
   /** In which table of the journal it was named last, and as which number there. */
   journalTable = -1;
   journalIndex = 0;
@@ -46,7 +43,6 @@ export class Series extends Name implements ChunkOwner {
   latestPlace = NO_PLACE;
 
   readonly #host: SeriesHost;
-  #chunks = NO_CHUNKS;
 
   constructor(host: SeriesHost, { name, id }: { name: string; id: number }) {
     super(name, host.chunks.slabs);
@@ -60,6 +56,11 @@ export class Series extends Name implements ChunkOwner {
     return this;
   }
 
+  /** No longer in its collection. */
+  get isGone(): boolean {
+    return this.isFree;
+  }
+
   /**
    * Stores a record; one at the same time is replaced.
    *
@@ -68,7 +69,7 @@ export class Series extends Name implements ChunkOwner {
   insert(record: Rendered): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const store = this.#host.chunks;
-    const last = newestChunk(this.#chunks);
+    const last = this.newest;
     const isAppended = last?.endsBefore(record.high, record.low) === true && !isFull(last, store, record);
     if (!isAppended) return this.#insertElsewhere(last, record);
     // The hot path: nothing is measured again but the end.
@@ -83,11 +84,10 @@ export class Series extends Name implements ChunkOwner {
 
   /** Touches the memory that a record of so many bytes is going to, if it is the latest or the oldest. */
   touch(size: number, high: number, low: number): void {
-    const chunks = this.#chunks;
-    const last = newestChunk(chunks);
+    const last = this.newest;
     if (last === undefined) return;
     if (last.endsBefore(high, low)) last.page?.touchEnd(size);
-    else if ((chunks[0] as Chunk).startsAfter(high, low)) chunks[0]?.page?.touchFront(size);
+    else if (this.oldest?.startsAfter(high, low) === true) this.oldest.page?.touchFront(size);
   }
 
   /**
@@ -112,14 +112,13 @@ export class Series extends Name implements ChunkOwner {
 
   /** Adds as many of them to a chunk's end as go there; returns where the others begin. */
   #appendRun(batch: InsertBatch, from: number, to: number, first: Rendered): number {
-    const chunks = this.#chunks;
     const store = this.#host.chunks;
-    const at = lastChunkStarting(chunks, first);
-    const chunk = chunks[Math.max(0, at)];
+    const at = this.lastStarting(first);
+    const chunk = this.chunkAt(Math.max(0, at));
     if (chunk === undefined || !chunk.endsBefore(first.high, first.low) || isClosed(chunk, store))
       return from;
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
-    const next = chunks[at + 1];
+    const next = this.chunkAt(at + 1);
     const page = next === undefined ? store.openNewest(chunk) : store.open(chunk);
     const end = batch.endWithin(from, {
       end: Math.min(to, from + store.chunkRecordsMax - chunk.count),
@@ -140,30 +139,26 @@ export class Series extends Name implements ChunkOwner {
    * @returns whether the record is later than all there are.
    */
   addToOpen(at: Timestamp, toOpen: Set<Chunk>): boolean {
-    const chunks = this.#chunks;
-    const last = newestChunk(chunks);
+    const last = this.newest;
     if (last === undefined) return true;
     const isAppended = last.endsBefore(at.high, at.low);
     if (isAppended && isClosed(last, this.#host.chunks)) return true;
-    const first = Math.max(0, lastChunkStarting(chunks, at));
-    const chunk = chunks[first] as Chunk;
+    const first = Math.max(0, this.lastStarting(at));
+    const chunk = this.chunkAt(first) as Chunk;
     if (!chunk.isOpen) toOpen.add(chunk);
     // One between two chunks may go to either.
-    const next = chunks[first + 1];
+    const next = this.chunkAt(first + 1);
     if (next?.isOpen === false && chunk.endsBefore(at.high, at.low)) toOpen.add(next);
     return isAppended;
   }
 
   /** The same for `remove`: chunks that are covered whole go unread. */
   prepareRemoval(from: Timestamp, to: Timestamp): void {
-    for (const index of [firstChunkReaching(this.#chunks, from), lastChunkStarting(this.#chunks, to)]) {
-      const chunk = this.#chunks[index];
+    const { chunks } = this;
+    for (const index of [firstChunkReaching(chunks, from), lastChunkStarting(chunks, to)]) {
+      const chunk = chunks[index];
       if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
     }
-  }
-
-  isNewest(chunk: Chunk): boolean {
-    return newestChunk(this.#chunks) === chunk;
   }
 
   readChunk(id: number): Uint8Array {
@@ -172,17 +167,19 @@ export class Series extends Name implements ChunkOwner {
 
   /** Adds a chunk that a start has found on disk. */
   load(chunk: Chunk): void {
-    this.#addLast(chunk);
+    this.addAt(this.chunkCount, chunk);
     this.#host.chunkAdded();
     this.recordCount += chunk.count;
   }
 
   /** The loaded chunks are complete and in order of time; otherwise the text of what is wrong. */
   problemAfterLoad(): string | undefined {
-    this.#chunks.sort((a, b) => a.firstHigh - b.firstHigh || (a.firstLow >>> 0) - (b.firstLow >>> 0));
-    for (let at = 1; at < this.#chunks.length; at++) {
-      const previous = this.#chunks[at - 1] as Chunk;
-      const chunk = this.#chunks[at] as Chunk;
+    const chunks = this.list();
+    chunks.sort((a, b) => a.firstHigh - b.firstHigh || (a.firstLow >>> 0) - (b.firstLow >>> 0));
+    this.take(chunks);
+    for (let at = 1; at < chunks.length; at++) {
+      const previous = chunks[at - 1] as Chunk;
+      const chunk = chunks[at] as Chunk;
       if (!previous.endsBefore(chunk.firstHigh, chunk.firstLow)) {
         return `chunks ${previous.id} and ${chunk.id} of document ${this.id} overlap`;
       }
@@ -194,28 +191,30 @@ export class Series extends Name implements ChunkOwner {
   remove(from: Timestamp, to: Timestamp): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
     const before = this.recordCount;
-    const first = firstChunkReaching(this.#chunks, from);
-    let next = first;
+    const chunks = this.list();
     let firstGone = -1;
     let goneCount = 0;
-    for (; next < this.#chunks.length; next++) {
-      const chunk = this.#chunks[next] as Chunk;
+    for (let next = firstChunkReaching(chunks, from); next < chunks.length; next++) {
+      const chunk = chunks[next] as Chunk;
       if (chunk.startsAfter(to.high, to.low)) break;
       if (this.#removeFrom(chunk, from, to) > 0) continue;
       // Chunks in between are covered whole, so those that go are neighbours.
       if (firstGone < 0) firstGone = next;
       goneCount++;
     }
-    if (goneCount > 0) this.#host.free(this.#chunks.splice(firstGone, goneCount));
+    if (goneCount > 0) {
+      const gone = chunks.splice(firstGone, goneCount);
+      this.take(chunks);
+      this.#host.free(gone);
+    }
     return before - this.recordCount;
   }
 
   /** Ends the document's life; whoever does that frees its chunks, and knows what that means on disk. */
   dismiss(): readonly Chunk[] {
     this.recordCount = 0;
-    this.isGone = true;
     this.free(this.#host.chunks.slabs);
-    return this.#chunks;
+    return this.chunks;
   }
 
   /**
@@ -225,11 +224,6 @@ export class Series extends Name implements ChunkOwner {
   writeLatest(reply: ReplyText, question: LatestQuestion): void {
     const chunk = this.latestChunk(question.at);
     if (chunk !== undefined) this.writeLatestOf(reply, question, chunk, UNKNOWN_RECORD);
-  }
-
-  /** The chunk that has the latest record at or before a time. */
-  latestChunk(at: Timestamp): Chunk | undefined {
-    return this.#chunks[lastChunkStarting(this.#chunks, at)];
   }
 
   /**
@@ -259,7 +253,7 @@ export class Series extends Name implements ChunkOwner {
   /** Appends `,NAME:RECORD` of the latest record, whenever that is; returns the chunk that ends with it. */
   writeNewest(reply: ReplyText): Chunk {
     // A document in its collection has records.
-    const chunk = this.#chunks[this.#chunks.length - 1] as Chunk;
+    const chunk = this.newest as Chunk;
     const page = this.#host.chunks.readNewest(chunk);
     reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textEnd);
     return chunk;
@@ -267,12 +261,7 @@ export class Series extends Name implements ChunkOwner {
 
   /** See history_text.ts. */
   writeHistory(reply: ReplyText, range: HistoryRange, tools: HistoryTools): HistoryRange | undefined {
-    return writeHistory(reply, { chunks: this.#chunks, store: this.#host.chunks }, range, tools);
-  }
-
-  /** All chunks, in the order of time. */
-  get chunks(): readonly Chunk[] {
-    return this.#chunks;
+    return writeHistory(reply, { chunks: this.chunks, store: this.#host.chunks }, range, tools);
   }
 
   #leaveLatestPlace(): void {
@@ -287,13 +276,13 @@ export class Series extends Name implements ChunkOwner {
       this.#host.chunks.seal(last);
     }
     this.recordCount++;
-    return this.#begin(this.#chunks.length, record);
+    return this.#begin(this.chunkCount, record);
   }
 
   #insertInside(record: Rendered): number {
     const store = this.#host.chunks;
-    let at = Math.max(0, lastChunkStarting(this.#chunks, record));
-    let chunk = this.#chunks[at] as Chunk;
+    let at = Math.max(0, this.lastStarting(record));
+    let chunk = this.chunkAt(at) as Chunk;
     let page = store.open(chunk);
     let index = chunk.firstAtOrAfter(page, record);
     if (chunk.isAt(page, index, record)) {
@@ -304,13 +293,13 @@ export class Series extends Name implements ChunkOwner {
     }
     this.recordCount++;
     if (isFull(chunk, store, record)) {
-      const next = this.#chunks[at + 1];
+      const next = this.chunkAt(at + 1);
       if (index === 0) return this.#begin(at, record);
       if (index < page.count) {
         this.#split(at, page.count >> 1);
         if (index > page.count) {
           index -= page.count;
-          chunk = this.#chunks[++at] as Chunk;
+          chunk = this.chunkAt(++at) as Chunk;
         }
       } else if (next === undefined || isFull(next, store, record)) return this.#begin(at + 1, record);
       else {
@@ -328,7 +317,7 @@ export class Series extends Name implements ChunkOwner {
   /** Begins a chunk at a place among the others. */
   #begin(at: number, record: Rendered): number {
     const store = this.#host.chunks;
-    const previous = at === 0 ? undefined : this.#chunks[at - 1];
+    const previous = at === 0 ? undefined : this.chunkAt(at - 1);
     const chunk = store.create(this, previous);
     // A document that has filled a chunk will fill another: its page begins large, and moves less often.
     const expected = (previous?.page?.blockBytes ?? 0) >> 2;
@@ -340,7 +329,7 @@ export class Series extends Name implements ChunkOwner {
 
   #split(at: number, index: number): void {
     const store = this.#host.chunks;
-    const chunk = this.#chunks[at] as Chunk;
+    const chunk = this.chunkAt(at) as Chunk;
     const page = store.open(chunk);
     const tail = store.create(this, chunk);
     tail.page = page.splitOff(store.slabs, index);
@@ -350,17 +339,10 @@ export class Series extends Name implements ChunkOwner {
 
   #place(at: number, chunk: Chunk): void {
     this.#host.chunkAdded();
-    const isNewest = at === this.#chunks.length;
-    if (isNewest) this.#addLast(chunk);
-    else this.#chunks.splice(at, 0, chunk);
+    const isNewest = at === this.chunkCount;
+    this.addAt(at, chunk);
     if (isNewest) this.#host.chunks.watch(chunk);
     this.#changed(chunk);
-  }
-
-  /** A list that begins with its first chunk has no room for more before they come. */
-  #addLast(chunk: Chunk): void {
-    if (this.#chunks.length === 0) this.#chunks = [chunk];
-    else this.#chunks.push(chunk);
   }
 
   #changed(chunk: Chunk): void {
