@@ -3,7 +3,7 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk } from "./chunk.ts";
-import { unpackedBytes } from "./chunk_codec.ts";
+import { unpackedBytesMax } from "./chunk_codec.ts";
 import { lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page.ts";
@@ -67,7 +67,7 @@ function changedBytes(chunk: Chunk, { chunkTextBytesMax }: Sizes, recordBytes: n
   const { page, count } = chunk;
   if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
   const text = chunk.isPacked
-    ? unpackedBytes(chunk.packed)
+    ? unpackedBytesMax(chunk.packed, count)
     : Math.min(chunkTextBytesMax, count * recordBytes);
   return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
 }

@@ -339,7 +339,7 @@ export class ChunkStore {
 
   #unpack(chunk: Chunk): Page {
     const packed = chunk.isPacked ? chunk.packed : chunk.owner.readChunk(chunk.id);
-    return unpackPage(this.slabs, packed, chunk.count);
+    return unpackPage(this.slabs, packed, chunk);
   }
 
   #dropOldCopies(bytesMax: number): void {

@@ -11,7 +11,6 @@
  */
 import { COLUMN_TEXT_END, COLUMN_TS_HIGH, COLUMN_TS_LOW, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import { ENTRY_BYTES, ENTRY_WORDS, firstNotBefore, firstNotBeforeNear } from "./page_index.ts";
-import { readTimestampAt } from "./record_text.ts";
 import { type Rendered, writeRendered } from "./rendered.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
 
@@ -222,25 +221,23 @@ export class Page {
   }
 
   /**
-   * Fills an empty page from text that holds `lengths.length` records; timestamps are read from the text.
+   * Fills an empty page that has room for it with `text[0, textLength)`, which is `count` records.
    *
-   * @throws RangeError when the text is not made of such records.
+   * @param entries three integers a record, as the index has them.
    */
-  fill(text: Buffer, lengths: Int32Array): void {
-    text.copy(this.slab.bytes, this.start);
+  fill(text: Buffer, textLength: number, entries: Int32Array, count: number): void {
+    text.copy(this.slab.bytes, this.start, 0, textLength);
     this.textStart = 0;
-    this.textEnd = text.length;
-    const timestamp = { high: 0, low: 0 };
-    let end = 0;
-    for (let at = 0; at < lengths.length; at++) {
-      readTimestampAt(text, end, timestamp);
-      this.#setEntry(at, timestamp.high, timestamp.low);
-      end += lengths[at] as number;
-      this.slab.words[this.#entry(at) + 2] = end;
+    this.textEnd = textLength;
+    const { words } = this.slab;
+    for (let index = 0; index < count; index++) {
+      const from = index * ENTRY_WORDS;
+      const to = this.#entry(index);
+      words[to] = entries[from] as number;
+      words[to + 1] = entries[from + 1] as number;
+      words[to + 2] = entries[from + 2] as number;
     }
-    if (end !== text.length)
-      throw new RangeError(`the records' lengths add up to ${end}, not ${text.length}`);
-    this.count = lengths.length;
+    this.count = count;
   }
 
   free(slabs: SlabAllocator): void {

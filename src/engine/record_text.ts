@@ -1,22 +1,62 @@
 /**
  * A record's text as it lies in pages, chunks and the journal: `,{"ts":INTEGER,"data":"…"}`.
  */
-import { BACKSLASH, COMMA, ESCAPES, MINUS } from "../protocol/ascii.ts";
+import { BACKSLASH, COMMA, ESCAPES, fourBytes, MINUS, QUOTE, twoBytes } from "../protocol/ascii.ts";
 import { isDigit, readTimestampDigits } from "../protocol/integer_text.ts";
 import { TIMESTAMP_MIN } from "../protocol/timestamp.ts";
 
-/** What stands before the timestamp, `,{"ts":`. */
-export const RECORD_HEAD_BYTES = 7;
-/** What stands between the timestamp and the data, `,"data":"`. */
-export const DATA_HEAD_BYTES = 9;
-/** What stands after the data, `"}`. */
-export const DATA_TAIL_BYTES = 2;
+/** What stands before the timestamp. */
+const RECORD_HEAD = ',{"ts":';
+export const RECORD_HEAD_BYTES = RECORD_HEAD.length;
+/** What stands between the timestamp and the data. */
+const DATA_HEAD = ',"data":"';
+export const DATA_HEAD_BYTES = DATA_HEAD.length;
+/** What stands after the data. */
+const DATA_TAIL = '"}';
+export const DATA_TAIL_BYTES = DATA_TAIL.length;
+/** All that a record has beside its timestamp and its data. */
+export const RECORD_FRAME_BYTES = RECORD_HEAD_BYTES + DATA_HEAD_BYTES + DATA_TAIL_BYTES;
 
 /** Where a record's data begins, after its opening quote. */
 export function dataStartAt(bytes: Buffer, recordStart: number): number {
   let at = recordStart + RECORD_HEAD_BYTES;
   while (bytes[at] !== COMMA) at++;
   return at + DATA_HEAD_BYTES;
+}
+
+/**
+ * The same, where it most likely is `expected` bytes behind the record's beginning, as that of the record before. A
+ * comma and a quote stand nowhere else in a record: a quote in data has a backslash before it.
+ */
+export function dataStartNear(bytes: Buffer, recordStart: number, expected: number): number {
+  const at = recordStart + expected - DATA_HEAD_BYTES;
+  if (bytes[at] === COMMA && bytes[at + 1] === QUOTE) return recordStart + expected;
+  return dataStartAt(bytes, recordStart);
+}
+
+const HEAD_WORDS = [fourBytes(RECORD_HEAD), fourBytes(`${RECORD_HEAD.slice(4)}\0`)] as const;
+const DATA_WORDS = [fourBytes(DATA_HEAD), fourBytes(DATA_HEAD.slice(4))] as const;
+const TAIL_WORD = twoBytes(DATA_TAIL);
+
+/** Writes what stands before the timestamp, and a byte more; returns where it ends. */
+export function writeRecordHead(view: DataView, at: number): number {
+  view.setInt32(at, HEAD_WORDS[0], true);
+  view.setInt32(at + 4, HEAD_WORDS[1], true);
+  return at + RECORD_HEAD_BYTES;
+}
+
+/** Writes what stands between the timestamp and the data; returns where it ends. */
+export function writeDataHead(view: DataView, at: number): number {
+  view.setInt32(at, DATA_WORDS[0], true);
+  view.setInt32(at + 4, DATA_WORDS[1], true);
+  view.setUint8(at + 8, QUOTE);
+  return at + DATA_HEAD_BYTES;
+}
+
+/** Writes what stands after the data; returns where it ends. */
+export function writeDataTail(view: DataView, at: number): number {
+  view.setInt16(at, TAIL_WORD, true);
+  return at + DATA_TAIL_BYTES;
 }
 
 /**

@@ -23,7 +23,7 @@ import { constants, Database } from "bun:sqlite";
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { checksumOf, checksumOfNumbers } from "./checksum.ts";
-import { checkFormat, makeTables, setPageSize } from "./collection_schema.ts";
+import { checkFormat, makeTables, raiseFormat, setPageSize } from "./collection_schema.ts";
 import { fileBytes } from "./file_size.ts";
 import { damagedFile, explainError } from "./sqlite_error.ts";
 import {
@@ -155,6 +155,7 @@ export class CollectionFile {
       this.#database.run("PRAGMA synchronous = EXTRA");
       this.#database.run("PRAGMA journal_mode = WAL");
       this.#database.run("BEGIN IMMEDIATE");
+      raiseFormat(this.#database);
     });
   }
 

@@ -5,6 +5,8 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { unpackPage } from "../../src/engine/chunk_codec.ts";
+import { SlabAllocator } from "../../src/engine/slab.ts";
 import type { ServerStatus } from "../../src/protocol/server_status.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
@@ -19,15 +21,17 @@ function storedIn(data: string): unknown {
   using database = new Database(join(data, "collections", "c.db"), { readonly: true });
   const chunks = database
     .query(
-      `SELECT document, coalesce(bodies.body, growing.body) AS body FROM chunks
+      `SELECT document, count, first_ts, last_ts, coalesce(bodies.body, growing.body) AS body FROM chunks
        LEFT JOIN bodies ON bodies.id = chunks.id LEFT JOIN growing ON growing.id = chunks.id
        ORDER BY document, first_ts`,
     )
-    .all() as { document: number; body: Uint8Array }[];
+    .all() as { document: number; count: number; first_ts: number; last_ts: number; body: Uint8Array }[];
   const texts = new Map<number, string>();
-  for (const { document, body } of chunks) {
-    const plain = Buffer.from(Bun.zstdDecompressSync(body)).toString("utf8");
-    texts.set(document, (texts.get(document) ?? "") + plain.slice(plain.indexOf(',{"ts"')));
+  const slabs = new SlabAllocator();
+  for (const { document, count, first_ts, last_ts, body } of chunks) {
+    const bounds = { count, firstHigh: 0, firstLow: first_ts, lastHigh: 0, lastLow: last_ts };
+    const { slab, start, textEnd } = unpackPage(slabs, body, bounds);
+    texts.set(document, (texts.get(document) ?? "") + slab.bytes.toString("utf8", start, start + textEnd));
   }
   const rowsOf = (table: string) => database.query(`SELECT * FROM ${table}`).values();
   return [[...texts], rowsOf("documents"), rowsOf("key_values")];

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { readTimestampDigits } from "../../src/protocol/integer_text.ts";
+import { readTimestampDigits, writeTimestampDigits } from "../../src/protocol/integer_text.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 
 const MAX = 2n ** 63n - 1n;
@@ -16,6 +16,12 @@ function check(value: bigint): void {
   const into = { high: 7, low: 7 };
   const isRead = readTimestampDigits(bytes, 1, 1 + digits.length, value < 0n, into);
   expect([value, isRead ? into : undefined]).toEqual([value, expectedOf(value)]);
+  if (value < -MAX - 1n || value > MAX) return;
+  const { high, low } = timestampFromBigInt(value);
+  const written = Buffer.alloc(32, "x");
+  const end = writeTimestampDigits(written, 3, high, low);
+  expect(written.toString()).toBe(`xxx${value}`.padEnd(32, "x"));
+  expect(end).toBe(3 + String(value).length);
 }
 
 const value = fc
@@ -25,7 +31,7 @@ const value = fc
     return isNegative ? -magnitude : magnitude;
   });
 
-test("digits of any number are the timestamp that they stand for, or none", () => {
+test("digits of any number are the timestamp that they stand for, or none, and are written again", () => {
   fc.assert(fc.property(value, check), { numRuns: 20_000 });
 });
 
