@@ -73,7 +73,7 @@ const SITUATIONS: Readonly<Record<string, (setup: Setup) => Promise<Waits>>> = {
     ),
   "frames of 16 MiB": (setup) => duringFrames(setup, "ins", (record) => record),
   "frames of 16 MiB that only the schema can read": (setup) =>
-    duringFrames(setup, "ins", (record) => ({ ...record, ts: String(record.ts) })),
+    duringFrames(setup, "ins", (record) => ({ ...record, ts: `0${record.ts}` })),
   "dmrec frames of 6 MiB": (setup) => duringFrames(setup, "dmrec", ({ ts, doc, col }) => ({ ts, doc, col })),
   "late records of 5,000 documents whose chunks are packed, in one frame": (setup) =>
     withServer(setup, { records: 1_000_000, documents: LATE_DOCUMENTS }, async ({ session, poll }) => {

@@ -4,8 +4,8 @@
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
  * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, no white
- * space but single blanks, no escapes but those of quotes, backslashes, control characters and letters beyond ASCII, in data.
- * The rest is left to
+ * space but single blanks, no escapes but those of quotes, backslashes, control characters and letters beyond ASCII, in data,
+ * or for data a JSON value. The rest is left to
  * insert_scanner.ts, which undoes the escapes first.
  */
 import {
@@ -38,6 +38,7 @@ import { fractionEnd, integerEnd, readLongTimestamp } from "../protocol/integer_
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { areDigits, copyPlain, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
 import { codePointBytes, readCodePoint, type Scratch, writeCodePoint } from "./json_bytes.ts";
+import { JsonValueWriter } from "./json_value.ts";
 
 const NOT_TAKEN = -1;
 
@@ -71,6 +72,7 @@ const DATA_HEAD_BYTES = 9;
 const TIMESTAMP_BYTES_MAX = 20;
 
 const timestamp = { high: 0, low: 0 };
+const values = new JsonValueWriter();
 
 /**
  * How long the timestamp was that last came behind its data, as it does from libraries that sort fields by name. The
@@ -205,47 +207,55 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
         columns[row + COLUMN_TS_LOW] = value | 0;
       }
     } else {
-      if (bytes[at] !== BACKSLASH || bytes[at + 1] !== QUOTE) return NOT_TAKEN;
-      at += 2;
+      const isText = bytes[at] === BACKSLASH && bytes[at + 1] === QUOTE;
       if (field === SEEN_DATA) {
         if ((seen & SEEN_TS) === 0) length = timestampStart + expectedTimestampBytes;
         textView.setInt32(length, DATA_HEAD[0], true);
         textView.setInt32(length + 4, DATA_HEAD[1], true);
         text[length + 8] = QUOTE;
         length += DATA_HEAD_BYTES;
-        for (;;) {
-          const plain = copyPlain(view, at, textView, length);
-          at += plain;
-          length += plain;
-          if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
-          let escaped = QUOTE;
-          if (view.getInt32(at - 1, true) === ESCAPED_QUOTE) at += 3;
-          else {
-            if (bytes[at] === QUOTE) break;
-            // `\\` and then `\"`, `\\` or a letter: an escape of the record's own, which stays one.
-            if (bytes[at] !== BACKSLASH) return NOT_TAKEN;
-            escaped = bytes[at + 1] as number;
-            at += 2;
-            if (escaped === BACKSLASH) {
-              if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
-            } else if (escaped === LETTER_U) {
-              const codePoint = readCodePoint(bytes, at - 1, 2);
-              // It is stored as itself, and what has to be escaped is left to others.
-              if (codePoint < SPACE || codePoint === QUOTE || codePoint === BACKSLASH) return NOT_TAKEN;
-              at += codePointBytes(codePoint, 2) - 1;
-              length = writeCodePoint(text, length, codePoint);
-              continue;
-            } else if (escaped === QUOTE || escaped === SLASH || ESCAPES[escaped] === 0) return NOT_TAKEN;
+        if (isText) {
+          at += 2;
+          for (;;) {
+            const plain = copyPlain(view, at, textView, length);
+            at += plain;
+            length += plain;
+            if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
+            let escaped = QUOTE;
+            if (view.getInt32(at - 1, true) === ESCAPED_QUOTE) at += 3;
+            else {
+              if (bytes[at] === QUOTE) break;
+              // `\\` and then `\"`, `\\` or a letter: an escape of the record's own, which stays one.
+              if (bytes[at] !== BACKSLASH) return NOT_TAKEN;
+              escaped = bytes[at + 1] as number;
+              at += 2;
+              if (escaped === BACKSLASH) {
+                if (bytes[at++] !== BACKSLASH) return NOT_TAKEN;
+              } else if (escaped === LETTER_U) {
+                const codePoint = readCodePoint(bytes, at - 1, 2);
+                // It is stored as itself, and what has to be escaped is left to others.
+                if (codePoint < SPACE || codePoint === QUOTE || codePoint === BACKSLASH) return NOT_TAKEN;
+                at += codePointBytes(codePoint, 2) - 1;
+                length = writeCodePoint(text, length, codePoint);
+                continue;
+              } else if (escaped === QUOTE || escaped === SLASH || ESCAPES[escaped] === 0) return NOT_TAKEN;
+            }
+            text[length] = BACKSLASH;
+            text[length + 1] = escaped;
+            length += 2;
           }
-          text[length] = BACKSLASH;
-          text[length + 1] = escaped;
-          length += 2;
+          at++;
+        } else {
+          if (!values.write(bytes, view, at, true, text, textView, length)) return NOT_TAKEN;
+          at = values.sourceEnd;
+          length = values.targetEnd;
         }
-        at++;
         text[length] = QUOTE;
         text[length + 1] = CLOSE_BRACE;
         length += 2;
       } else {
+        if (!isText) return NOT_TAKEN;
+        at += 2;
         const nameStart = at;
         at = plainEnd(view, at);
         if (bytes[at] !== BACKSLASH) return NOT_TAKEN;

@@ -3,44 +3,8 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { InsertBatch } from "../../src/engine/insert_batch.ts";
-import { parseJson, rawNumber } from "../../src/protocol/json.ts";
-import { checkRequest } from "../../src/protocol/messages.ts";
-import { FrameScanner } from "../../src/server/frame_scanner.ts";
-import { recordsOf } from "../engine/batch_records.ts";
-
-const scanner = new FrameScanner();
-const scanned = new InsertBatch();
-const expected = new InsertBatch();
-
-type Outcome = { id: string; records: unknown[] } | undefined;
-
-function bySchema(frame: string): Outcome {
-  try {
-    const message = parseJson(frame) as { id?: unknown; type?: unknown; data?: unknown };
-    if (typeof message.id !== "string" || message.id === "" || message.type !== "ins") return undefined;
-    const payload = typeof message.data === "string" ? parseJson(message.data) : message.data;
-    const checked = checkRequest("ins", payload);
-    if ("problem" in checked) return undefined;
-    expected.clear();
-    for (const record of checked.request) expected.add(record);
-    return { id: JSON.stringify(message.id), records: recordsOf(expected) };
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-function byScanner(frame: string): Outcome {
-  return scanner.scan(frame, scanned) === "ins" ? { id: scanner.id, records: recordsOf(scanned) } : undefined;
-}
-
-/** Whatever the scanner takes must be what the schema makes of it. Returns whether it took it. */
-function checkFrame(frame: string): boolean {
-  const fast = byScanner(frame);
-  if (fast !== undefined) expect(fast).toEqual(bySchema(frame) as NonNullable<Outcome>);
-  return fast !== undefined;
-}
+import { rawNumber } from "../../src/protocol/json.ts";
+import { checkFrame } from "./frame_check.ts";
 
 const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sensors" };
 const frameOf = (records: unknown, indent?: number): string =>
