@@ -177,7 +177,8 @@ export class NameTable<Value extends Named> {
     if (this.#order !== undefined) return undefined;
     if (this.#ordering !== undefined) return this.#ordering.done;
     const ordering: Ordering<Value> = { changes: [], sorted: [], done: undefined };
-    const rest = longWork.begin(sortByName(this.all(), longWork, ordering));
+    // To take those that are there out of so many places takes long, too: the places are copied at once.
+    const rest = longWork.begin(sortByName(this.#slots.slice(), longWork, ordering));
     if (rest === undefined) {
       this.#order = new NameOrder(ordering.sorted);
       return undefined;

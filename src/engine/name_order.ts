@@ -12,7 +12,7 @@ type Named = { readonly name: { readonly text: string } };
 
 const BLOCK_LENGTH_MAX = 512;
 /** So many are sorted at once; more are merged. */
-const RUN_LENGTH = 2000;
+const RUN_LENGTH = 500;
 /** What sorting one in a run costs, in LongWork's units. */
 const SORT_UNITS = 8;
 
@@ -108,16 +108,20 @@ export function sortedByName<Value extends Named>(values: readonly Value[]): Val
   return valuesOf(itemsOf(values).sort(compareItems));
 }
 
-/** Sorts values between other requests. */
+/** Sorts values between other requests; places of the list may be empty. */
 export function* sortByName<Value extends Named>(
-  values: readonly Value[],
+  places: readonly (Value | undefined)[],
   longWork: LongWork,
   result: { sorted: readonly Value[] },
 ): Task {
   const runs: (readonly Item<Value>[])[] = [];
-  for (let from = 0; from < values.length; from += RUN_LENGTH) {
-    const run = itemsOf(values.slice(from, from + RUN_LENGTH)).sort(compareItems);
-    runs.push(run);
+  for (let at = 0; at < places.length; ) {
+    const run: Item<Value>[] = [];
+    for (; at < places.length && run.length < RUN_LENGTH; at++) {
+      const value = places[at];
+      if (value !== undefined) run.push({ text: value.name.text, value });
+    }
+    runs.push(run.sort(compareItems));
     if (longWork.isTurnOver(run.length * SORT_UNITS)) yield;
   }
   const items = yield* mergeRuns(runs, compareItems, longWork);
