@@ -8,7 +8,7 @@
 import { BACKSLASH, COLON, QUOTE } from "../protocol/ascii.ts";
 import { keyedHash, randomKey } from "./keyed_hash.ts";
 import type { LongWork } from "./long_work.ts";
-import { NameOrder, sortByName, sortedByName } from "./name_order.ts";
+import { NameOrder, type Sorting, sortByName, sortedByName } from "./name_order.ts";
 import { escapeText, RawText, unescapeText } from "./raw_text.ts";
 import type { Slab, SlabAllocator } from "./slab.ts";
 
@@ -74,10 +74,9 @@ const SLOTS_AT_FIRST = 8;
 
 type Named = { readonly name: Name };
 
-/** Values that are being sorted, and what has come and gone meanwhile. */
-type Ordering<Value extends Named> = {
+/** What has come and gone while values are sorted. */
+type Ordering<Value extends Named> = Sorting<Value> & {
   readonly changes: ((order: NameOrder<Value>) => void)[];
-  sorted: readonly Value[];
   done: Promise<void> | undefined;
 };
 
@@ -133,6 +132,7 @@ export class NameTable<Value extends Named> {
   /** Adds a value whose name is not in the table. */
   add(value: Value): void {
     if ((this.size + 1) * 2 > this.#slots.length) this.#resize(this.#slots.length * 2);
+    this.#leavePlaces();
     if (this.#place(value, this.#hashOf(value)) > PROBES_MAX && !this.#isKeyed) this.#useKey();
     this.size++;
     this.version++;
@@ -142,6 +142,7 @@ export class NameTable<Value extends Named> {
 
   /** Removes a value that is in the table. */
   delete(value: Value): void {
+    this.#leavePlaces();
     const slots = this.#slots;
     const hashes = this.#hashes;
     const mask = slots.length - 1;
@@ -176,9 +177,8 @@ export class NameTable<Value extends Named> {
   prepareSorted(longWork: LongWork): Promise<void> | undefined {
     if (this.#order !== undefined) return undefined;
     if (this.#ordering !== undefined) return this.#ordering.done;
-    const ordering: Ordering<Value> = { changes: [], sorted: [], done: undefined };
-    // To take those that are there out of so many places takes long, too: the places are copied at once.
-    const rest = longWork.begin(sortByName(this.#slots.slice(), longWork, ordering));
+    const ordering: Ordering<Value> = { places: this.#slots, sorted: [], changes: [], done: undefined };
+    const rest = longWork.begin(sortByName(ordering, longWork));
     if (rest === undefined) {
       this.#order = new NameOrder(ordering.sorted);
       return undefined;
@@ -196,6 +196,11 @@ export class NameTable<Value extends Named> {
   sorted(): readonly Value[] {
     this.#order ??= new NameOrder(sortedByName(this.all()));
     return this.#order.list;
+  }
+
+  /** Before a change: to copy the slots takes a while, so that is only done while values are taken from them. */
+  #leavePlaces(): void {
+    if (this.#ordering?.places === this.#slots) this.#slots = this.#slots.slice();
   }
 
   /** Unless somebody could not wait. */

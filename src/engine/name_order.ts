@@ -13,6 +13,9 @@ type Named = { readonly name: { readonly text: string } };
 const BLOCK_LENGTH_MAX = 512;
 /** So many are sorted at once; more are merged. */
 const RUN_LENGTH = 500;
+/** So many places are gone through between two looks at the clock, and what that costs in LongWork's units. */
+const TAKEN_PLACES = 4096;
+const TAKEN_UNITS = 256;
 /** What sorting one in a run costs, in LongWork's units. */
 const SORT_UNITS = 8;
 
@@ -108,20 +111,27 @@ export function sortedByName<Value extends Named>(values: readonly Value[]): Val
   return valuesOf(itemsOf(values).sort(compareItems));
 }
 
-/** Sorts values between other requests; places of the list may be empty. */
-export function* sortByName<Value extends Named>(
-  places: readonly (Value | undefined)[],
-  longWork: LongWork,
-  result: { sorted: readonly Value[] },
-): Task {
+/** Values that are being sorted. */
+export type Sorting<Value> = {
+  /** Where they stand, with empty places between them, as long as they are taken from there; it must not change so long. */
+  places: readonly (Value | undefined)[];
+  sorted: readonly Value[];
+};
+
+/** Sorts values between other requests. */
+export function* sortByName<Value extends Named>(sorting: Sorting<Value>, longWork: LongWork): Task {
+  const { places } = sorting;
+  const values: Value[] = [];
+  for (let at = 0; at < places.length; at++) {
+    const value = places[at];
+    if (value !== undefined) values.push(value);
+    if (at % TAKEN_PLACES === 0 && longWork.isTurnOver(TAKEN_UNITS)) yield;
+  }
+  sorting.places = [];
   const runs: (readonly Item<Value>[])[] = [];
-  for (let at = 0; at < places.length; ) {
-    const run: Item<Value>[] = [];
-    for (; at < places.length && run.length < RUN_LENGTH; at++) {
-      const value = places[at];
-      if (value !== undefined) run.push({ text: value.name.text, value });
-    }
-    runs.push(run.sort(compareItems));
+  for (let from = 0; from < values.length; from += RUN_LENGTH) {
+    const run = itemsOf(values.slice(from, from + RUN_LENGTH)).sort(compareItems);
+    runs.push(run);
     if (longWork.isTurnOver(run.length * SORT_UNITS)) yield;
   }
   const items = yield* mergeRuns(runs, compareItems, longWork);
@@ -130,5 +140,5 @@ export function* sortByName<Value extends Named>(
     sorted.push(value);
     if (sorted.length % RUN_LENGTH === 0 && longWork.isTurnOver(RUN_LENGTH)) yield;
   }
-  result.sorted = sorted;
+  sorting.sorted = sorted;
 }
