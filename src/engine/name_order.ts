@@ -125,7 +125,7 @@ export function* sortByName<Value extends Named>(sorting: Sorting<Value>, longWo
   for (let at = 0; at < places.length; at++) {
     const value = places[at];
     if (value !== undefined) values.push(value);
-    if (at % TAKEN_PLACES === 0 && longWork.isTurnOver(TAKEN_UNITS)) yield;
+    if ((at + 1) % TAKEN_PLACES === 0 && longWork.isTurnOver(TAKEN_UNITS)) yield;
   }
   sorting.places = [];
   const runs: (readonly Item<Value>[])[] = [];
