@@ -30,13 +30,18 @@ import {
   ZERO,
 } from "../protocol/ascii.ts";
 import { isDigit } from "../protocol/integer_text.ts";
-import { copyPlain } from "./byte_word.ts";
+import { copyPlain, WORD_BYTES } from "./byte_word.ts";
 import { skipSpace } from "./json_bytes.ts";
 
 /** Deeper values are left to the schema. */
 const DEPTH_MAX = 32;
-/** So are objects with more members, and what they are in. */
-const NAMES_MAX = 256;
+/*
+ * So is what would take long: each name is held against those before it. Of a frame that is read at once, that is 15 ms at
+ * the most.
+ */
+const NAMES_MAX = 64;
+const NAME_BYTES_MAX = 64;
+const COMPARED_MAX = 256;
 /** Numbers of so many digits, the point counted, are kept as they came: see json.ts. */
 const KEPT_DIGITS = 16;
 /** A fraction that begins with so many zeros is written with an exponent. */
@@ -61,7 +66,10 @@ export class JsonValueWriter {
   #isEscaped = false;
   /** The names of all objects that are open: where each begins and ends. */
   readonly #names = new Int32Array(2 * NAMES_MAX);
+  readonly #marks = new Int32Array(NAMES_MAX);
   #nameCount = 0;
+  /** How many names of the same mark were compared. */
+  #compared = 0;
 
   constructor() {
     neverInline(this.write, this.#writeObject, this.#writeArray, this.#writeString);
@@ -89,6 +97,7 @@ export class JsonValueWriter {
     this.sourceEnd = start;
     this.targetEnd = to;
     this.#nameCount = 0;
+    this.#compared = 0;
     return this.#writeValue(0);
   }
 
@@ -115,7 +124,7 @@ export class JsonValueWriter {
   #writeObject(depth: number): boolean {
     const bytes = this.#bytes;
     const firstName = this.#nameCount;
-    /** A bit for each kind of name: most names are of a kind of their own. */
+    /** A bit for each kind of mark: most names are of a kind of their own. */
     let kinds = 0;
     this.#writeByte(OPEN_BRACE);
     if (bytes[this.#skip()] !== CLOSE_BRACE) {
@@ -123,8 +132,10 @@ export class JsonValueWriter {
         const start = this.sourceEnd + (this.#isEscaped ? 2 : 1);
         if (!this.#writeString()) return false;
         const end = this.sourceEnd - (this.#isEscaped ? 2 : 1);
-        const kind = 1 << ((end - start) ^ (bytes[start] as number) ^ ((bytes[end - 1] as number) << 2));
-        if (!this.#addName(start, end, (kinds & kind) === 0 ? this.#nameCount : firstName)) return false;
+        const mark = markOf(bytes, this.#view, start, end);
+        const kind = 1 << mark;
+        if (!this.#addName(start, end, mark, (kinds & kind) === 0 ? this.#nameCount : firstName))
+          return false;
         kinds |= kind;
         if (bytes[this.#skip()] !== COLON) return false;
         this.#writeByte(COLON);
@@ -158,18 +169,23 @@ export class JsonValueWriter {
   }
 
   /** False for a name that is there already, from `firstName` on, or that parsing would treat in its own way. */
-  #addName(start: number, end: number, firstName: number): boolean {
+  #addName(start: number, end: number, mark: number, firstName: number): boolean {
     const bytes = this.#bytes;
     const names = this.#names;
+    const marks = this.#marks;
     const { length } = PROTO;
     // What begins with a digit may be an index.
-    if (isDigit(bytes[start] as number) || this.#nameCount === NAMES_MAX) return false;
+    if (isDigit(bytes[start] as number)) return false;
+    if (this.#nameCount === NAMES_MAX || end - start > NAME_BYTES_MAX) return false;
     if (end - start === length && isSame(bytes, start, PROTO, 0, length)) return false;
-    for (let at = 2 * firstName; at < 2 * this.#nameCount; at += 2) {
-      const other = names[at] as number;
-      if ((names[at + 1] as number) - other !== end - start) continue;
-      if (isSame(bytes, start, bytes, other, end - start)) return false;
+    for (let index = firstName; index < this.#nameCount; index++) {
+      if (marks[index] !== mark) continue;
+      if (++this.#compared > COMPARED_MAX) return false;
+      const other = names[2 * index] as number;
+      const isAsLong = (names[2 * index + 1] as number) - other === end - start;
+      if (isAsLong && isSame(bytes, start, bytes, other, end - start)) return false;
     }
+    marks[this.#nameCount] = mark;
     names[2 * this.#nameCount] = start;
     names[2 * this.#nameCount + 1] = end;
     this.#nameCount++;
@@ -281,6 +297,23 @@ function isSmall(bytes: Uint8Array, first: number, end: number, isNegative: bool
     if (at >= end || bytes[at] !== ZERO) return false;
   return true;
 }
+
+/** Tells most names apart: made of their first and last letters, and their length. */
+function markOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
+  const size = end - start;
+  if (size >= WORD_BYTES) {
+    const last = view.getInt32(end - WORD_BYTES, true);
+    return mixed(Math.imul(view.getInt32(start, true), 0x01000193) ^ last ^ size);
+  }
+  let mark = size;
+  for (let at = start; at < end; at++) mark = (mark << 8) | (bytes[at] as number);
+  return mixed(mark);
+}
+
+const mixed = (mark: number): number => {
+  const product = Math.imul(mark, 0x2c1b3c6d);
+  return product ^ (product >>> 16);
+};
 
 function isSame(
   bytes: Uint8Array,

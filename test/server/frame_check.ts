@@ -40,3 +40,16 @@ export function checkFrame(frame: string): boolean {
   if (fast !== undefined) expect(fast).toEqual(bySchema(frame) as NonNullable<Outcome>);
   return fast !== undefined;
 }
+
+/** The frame with some of its characters changed, removed or doubled: each mutation is a place and what is put there. */
+export function mangled(
+  frame: string,
+  mutations: readonly (readonly [place: number, insertion: string])[],
+): string {
+  let mangling = frame;
+  for (const [place, insertion] of mutations) {
+    const at = place % mangling.length;
+    mangling = mangling.slice(0, at) + insertion + mangling.slice(at + (place % 2));
+  }
+  return mangling.toWellFormed();
+}

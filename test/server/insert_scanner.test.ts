@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { rawNumber } from "../../src/protocol/json.ts";
-import { checkFrame } from "./frame_check.ts";
+import { checkFrame, mangled } from "./frame_check.ts";
 
 const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sensors" };
 const frameOf = (records: unknown, indent?: number): string =>
@@ -199,12 +199,7 @@ const mutatedFrame = fc
   )
   .map(([records, isText, indent, mutations]) => {
     const payload = isText ? JSON.stringify(records, undefined, indent) : records;
-    let frame = JSON.stringify({ id: "x", type: "ins", data: payload }, undefined, indent);
-    for (const [place, insertion] of mutations) {
-      const at = place % frame.length;
-      frame = frame.slice(0, at) + insertion + frame.slice(at + (place % 2));
-    }
-    return frame.toWellFormed();
+    return mangled(JSON.stringify({ id: "x", type: "ins", data: payload }, undefined, indent), mutations);
   });
 
 test("generated frames, whole and mangled, mean the same to scanner and schema", () => {
