@@ -42,20 +42,24 @@ export function makeTables(database: Database): void {
 /** @throws StorageError when it is no collection's, or of another format */
 export function checkFormat(database: Database, file: string): void {
   const { application_id } = database.query("PRAGMA application_id").get() as { application_id: number };
-  const { user_version } = database.query("PRAGMA user_version").get() as { user_version: number };
+  const version = formatOf(database);
   if (application_id !== APPLICATION_ID) throw damagedFile(file, "it is no FluxionDB collection");
-  if (user_version > FORMAT_VERSION) {
+  if (version > FORMAT_VERSION) {
     throw new NewerFormatError(
-      `${file} has format ${user_version}, newer than this server's. Use the newer server`,
+      `${file} has format ${version}, newer than this server's. Use the newer server`,
     );
   }
-  if (user_version >= OLDEST_FORMAT_VERSION) return;
+  if (version >= OLDEST_FORMAT_VERSION) return;
   throw new StorageError(
-    `${file} has format ${user_version}, from before the first release. Start with an empty directory`,
+    `${file} has format ${version}, from before the first release. Start with an empty directory`,
   );
 }
 
 /** Before anything is written to a file that a server of an older format would not understand. */
 export function raiseFormat(database: Database): void {
-  database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+  if (formatOf(database) < FORMAT_VERSION) database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+}
+
+function formatOf(database: Database): number {
+  return (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
 }
