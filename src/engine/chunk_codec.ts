@@ -19,7 +19,7 @@
  *
  * Level 1 is as small as level 3 on sensor data and the fastest.
  */
-import { writeTimestampDigits } from "../protocol/integer_text.ts";
+import { TIMESTAMP_BYTES_MAX, writeTimestampDigits } from "../protocol/integer_text.ts";
 import { Page } from "./page.ts";
 import { ENTRY_BYTES, ENTRY_WORDS } from "./page_index.ts";
 import {
@@ -43,7 +43,6 @@ const IN_PARTS = 0;
 /** Longer distances of neighbours are not exact once they are doubled, for the sign. */
 const DISTANCE_END = 2 ** 51;
 const TWO_32 = 0x1_0000_0000;
-const TIMESTAMP_BYTES_MAX = 20;
 
 /** What a chunk of long records made grow is given up at once. */
 const SCRATCH_BYTES_KEPT = 1024 * 1024;

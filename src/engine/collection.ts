@@ -30,7 +30,7 @@ export class Changes {
 }
 
 /** A document's objects and its place in tables: what a process of a million of them takes beside blocks and chunks. */
-const DOCUMENT_BYTES = 304;
+const DOCUMENT_BYTES = 256;
 /** The same of a collection. */
 const COLLECTION_BYTES = 1024;
 

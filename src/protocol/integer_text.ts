@@ -7,6 +7,8 @@ import { timestampToText } from "./timestamp.ts";
 
 /** So many can a 64-bit integer have. */
 const DIGITS_MAX = 19;
+/** With its sign. */
+export const TIMESTAMP_BYTES_MAX = 1 + DIGITS_MAX;
 
 const TWO_16 = 0x1_0000;
 const TWO_32 = 0x1_0000_0000;

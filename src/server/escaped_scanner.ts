@@ -4,9 +4,8 @@
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
  * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, no white
- * space but single blanks, no escapes but those of quotes, backslashes, control characters and letters beyond ASCII, in data,
- * or for data a JSON value. The rest is left to
- * insert_scanner.ts, which undoes the escapes first.
+ * space but single blanks, and as data a JSON value or text, with no escapes but those of quotes, backslashes, control
+ * characters and letters beyond ASCII. The rest is left to insert_scanner.ts, which undoes the escapes first.
  */
 import {
   COLUMN_COLLECTION_START,
@@ -17,6 +16,13 @@ import {
   COLUMNS,
   type InsertBatch,
 } from "../engine/insert_batch.ts";
+import {
+  RECORD_FRAME_BYTES,
+  RECORD_HEAD_BYTES,
+  writeDataHead,
+  writeDataTail,
+  writeRecordHead,
+} from "../engine/record_text.ts";
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -34,7 +40,7 @@ import {
   SPACE,
   ZERO,
 } from "../protocol/ascii.ts";
-import { fractionEnd, integerEnd, readLongTimestamp } from "../protocol/integer_text.ts";
+import { fractionEnd, integerEnd, readLongTimestamp, TIMESTAMP_BYTES_MAX } from "../protocol/integer_text.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { areDigits, copyPlain, digitsValue, plainEnd, WORD_BYTES } from "./byte_word.ts";
 import { codePointBytes, readCodePoint, type Scratch, writeCodePoint } from "./json_bytes.ts";
@@ -63,13 +69,6 @@ const MIDDLE_OF_DATA = fourBytes('ta\\"');
 const END_OF_COL = fourBytes('l\\":');
 const LOW_THREE_BYTES = 0xff_ffff;
 const ESCAPED_QUOTE = fourBytes('\\\\\\"');
-const RECORD_HEAD = [fourBytes(',{"t'), fourBytes('s":\0')] as const;
-const RECORD_HEAD_BYTES = 7;
-const DATA_HEAD = [fourBytes(',"da'), fourBytes('ta":')] as const;
-const DATA_HEAD_BYTES = 9;
-
-/** A sign and nineteen digits. */
-const TIMESTAMP_BYTES_MAX = 20;
 
 const timestamp = { high: 0, low: 0 };
 const values = new JsonValueWriter();
@@ -91,7 +90,7 @@ let expectedTimestampBytes = 10;
 export function scanEscapedRecords(frame: Scratch, start: number, size: number, batch: InsertBatch): number {
   const { bytes } = frame;
   if (bytes[start] !== OPEN_BRACKET) return NOT_TAKEN;
-  batch.reserveText(size + RECORD_HEAD_BYTES + TIMESTAMP_BYTES_MAX + DATA_HEAD_BYTES);
+  batch.reserveText(size + RECORD_FRAME_BYTES + TIMESTAMP_BYTES_MAX);
   let at = start + 1;
   if (bytes[at] === CLOSE_BRACKET) return bytes[at + 1] === QUOTE ? at + 2 : NOT_TAKEN;
   for (;;) {
@@ -149,8 +148,7 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
     if (bytes[at] === SPACE) at++;
 
     if (field === SEEN_TS) {
-      textView.setInt32(timestampStart - RECORD_HEAD_BYTES, RECORD_HEAD[0], true);
-      textView.setInt32(timestampStart - RECORD_HEAD_BYTES + WORD_BYTES, RECORD_HEAD[1], true);
+      writeRecordHead(textView, batch.textLength);
       const isText = bytes[at] === BACKSLASH;
       if (isText) {
         if (bytes[at + 1] !== QUOTE) return NOT_TAKEN;
@@ -210,10 +208,7 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
       const isText = bytes[at] === BACKSLASH && bytes[at + 1] === QUOTE;
       if (field === SEEN_DATA) {
         if ((seen & SEEN_TS) === 0) length = timestampStart + expectedTimestampBytes;
-        textView.setInt32(length, DATA_HEAD[0], true);
-        textView.setInt32(length + 4, DATA_HEAD[1], true);
-        text[length + 8] = QUOTE;
-        length += DATA_HEAD_BYTES;
+        length = writeDataHead(textView, length);
         if (isText) {
           at += 2;
           for (;;) {
@@ -250,9 +245,7 @@ function scanRecord({ bytes, view }: Scratch, start: number, batch: InsertBatch)
           at = values.sourceEnd;
           length = values.targetEnd;
         }
-        text[length] = QUOTE;
-        text[length + 1] = CLOSE_BRACE;
-        length += 2;
+        length = writeDataTail(textView, length);
       } else {
         if (!isText) return NOT_TAKEN;
         at += 2;
