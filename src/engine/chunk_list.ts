@@ -10,8 +10,14 @@ import type { Chunk } from "./chunk.ts";
 import { lastChunkStarting } from "./chunk_search.ts";
 import { Name } from "./name.ts";
 
-/** Of a document that has no more than one chunk. Not frozen: that is another kind of array to compiled code. */
-const NO_LIST: Chunk[] = [];
+/**
+ * Of a document that has no more than one chunk.
+ *
+ * To compiled code, an array that is frozen, or that never held anything, is of another kind than a list of chunks: with
+ * the first document's second chunk it would be compiled anew. So this one has held something.
+ */
+const NO_LIST: Chunk[] = [undefined as unknown as Chunk];
+NO_LIST.pop();
 
 /** Part of a Series, and with it of a Name: each object of its own would take 48 bytes a document. */
 export class ChunkList extends Name {

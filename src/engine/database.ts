@@ -23,7 +23,7 @@ export type Written = Promise<void> | undefined;
 export interface AnswerBytes {
   readonly byteLength: number;
   /** The text with two others and an id before it and one behind it; to be called at once, and only once. */
-  within(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string;
+  within(first: AsciiText, id: string | RawText, head: AsciiText, last: AsciiText): string;
 }
 
 /** JSON text. */

@@ -38,55 +38,63 @@ export function writeHistory(
   for (let at = range.reverse ? last : first; at >= first && at <= last && left > 0; at += step) {
     const chunk = chunks[at] as Chunk;
     const page = store.read(chunk);
-    let from = chunk.firstAtOrAfter(page, range.from);
-    let to = chunk.firstAfter(page, range.to);
-    const { reverse } = range;
-    while (from < to && left > 0) {
-      const count = selection?.countAtOnce(page, { from, to, reverse }) ?? to - from;
-      const start = reverse ? to - count : from;
-      const end = reverse ? to : from + count;
-      const written = writeRecords(reply, page, { from: start, to: end, selection, left, reverse });
-      if (written === undefined) return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
-      left -= written;
-      if (reverse) to = start;
-      else from = end;
-      if (from === to || left === 0 || !longWork.isTurnOver(LOOKED_AT_UNITS)) continue;
-      return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
+    const from = chunk.firstAtOrAfter(page, range.from);
+    const to = chunk.firstAfter(page, range.to);
+    const part = { from, to, left, range };
+    if (selection === undefined) left = writeAll(reply, page, part);
+    else {
+      const rest = writeSelected(reply, page, part, selection, longWork);
+      if (typeof rest !== "number") return rest;
+      left = rest;
     }
-    const isLast = at === (reverse ? first : last) || left === 0;
+    const isLast = at === (range.reverse ? first : last) || left === 0;
     if (!isLast && longWork.isTurnOver(CHUNK_UNITS)) return restBehind(range, chunk, left);
   }
   return undefined;
 }
 
-type Chosen = {
+/** The records `[from, to)` of a page, of which no more than `left` are to be written. */
+type Part = {
   readonly from: number;
   readonly to: number;
-  readonly selection: Selection | undefined;
   readonly left: number;
-  readonly reverse: boolean;
+  readonly range: HistoryRange;
 };
 
-/**
- * Appends the records `[from, to)` of a page, as far as they are wanted.
- *
- * @returns how many; undefined when the selection is to be waited for.
- */
-function writeRecords(
+/** Returns how many more may be written. */
+function writeAll(reply: ReplyText, page: Page, { from, to, left, range }: Part): number {
+  const count = Math.min(to - from, left);
+  if (count <= 0) return left;
+  if (range.reverse) copyReversed(reply, page, to - count, to);
+  else copyRun(reply, page, from, from + count);
+  return left - count;
+}
+
+/** The same; or what is left of the range, where the turn is over or the selection is to be waited for. */
+function writeSelected(
   reply: ReplyText,
   page: Page,
-  { from, to, selection, left, reverse }: Chosen,
-): number | undefined {
-  if (selection !== undefined) {
-    const marks = selection.select(page, from, to);
-    if (marks === undefined) return undefined;
-    const marked = { from, to, marks, most: left };
-    return reverse ? copyMarkedReversed(reply, page, marked) : copyMarked(reply, page, marked);
+  part: Part,
+  selection: Selection,
+  longWork: LongWork,
+): number | HistoryRange {
+  const { range } = part;
+  const { reverse } = range;
+  let { from, to, left } = part;
+  while (from < to && left > 0) {
+    const count = selection.countAtOnce(page, { from, to, reverse });
+    const start = reverse ? to - count : from;
+    const end = reverse ? to : from + count;
+    const marks = selection.select(page, start, end);
+    if (marks === undefined) return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
+    const marked = { from: start, to: end, marks, most: left };
+    left -= reverse ? copyMarkedReversed(reply, page, marked) : copyMarked(reply, page, marked);
+    if (reverse) to = start;
+    else from = end;
+    if (from === to || left === 0 || !longWork.isTurnOver(LOOKED_AT_UNITS)) continue;
+    return restFrom(range, timeOf(page, reverse ? to - 1 : from), left);
   }
-  const count = Math.min(to - from, left);
-  if (reverse) copyReversed(reply, page, to - count, to);
-  else copyRun(reply, page, from, from + count);
-  return count;
+  return left;
 }
 
 const timeOf = (page: Page, record: number): Timestamp => ({

@@ -11,7 +11,7 @@ import { gatherKeys } from "./key_list.ts";
 import type { LongWork, Task } from "./long_work.ts";
 import { Queue } from "./queue.ts";
 import { RawText } from "./raw_text.ts";
-import { replyTooLarge } from "./reply_text.ts";
+import { type ReplyText, replyTooLarge } from "./reply_text.ts";
 import { compareTexts, mergeSorted } from "./sorting.ts";
 import { ROW_BYTES, ValueTable } from "./value_table.ts";
 
@@ -86,6 +86,11 @@ export class KeyValues {
 
   has(key: RawText): boolean {
     return this.#table.has(key);
+  }
+
+  /** Appends the value as a JSON string to a reply; returns false when there is none. */
+  write(key: RawText, reply: ReplyText): boolean {
+    return this.#table.write(key, reply);
   }
 
   /** The value as a JSON string, or undefined when there is none. */

@@ -8,12 +8,13 @@
  * everything is in the caches anyway.
  */
 import type { Chunk } from "./chunk.ts";
+import { neverInline } from "./never_inline.ts";
 import type { ReplyText } from "./reply_text.ts";
 import { type LatestQuestion, type Series, UNKNOWN_RECORD } from "./series.ts";
 
 /** So much text fits into the first cache twice. */
 export const GROUP_DOCUMENTS = 64;
-/** Phases are not worth it for fewer. */
+/** The first phase is not worth it for fewer. */
 const GROUP_DOCUMENTS_MIN = 24;
 const CACHE_LINE_BYTES = 64;
 
@@ -24,6 +25,11 @@ export class LatestLookup {
   /** What was touched has to be used, or the compiler leaves the loads out. */
   touched = 0;
 
+  constructor() {
+    // Once a group; each is compiled by itself, and not once more where it is called.
+    neverInline(this.#findChunks, this.#touchIndexes, this.#findRecords);
+  }
+
   /**
    * Appends the answers of `documents[start, start + GROUP_DOCUMENTS)` to a reply.
    *
@@ -32,8 +38,8 @@ export class LatestLookup {
   write(reply: ReplyText, documents: readonly Series[], start: number, question: LatestQuestion): number {
     const count = Math.min(GROUP_DOCUMENTS, documents.length - start);
     this.#findChunks(documents, start, count, question);
-    if (count < GROUP_DOCUMENTS_MIN) this.#records.fill(UNKNOWN_RECORD, 0, count);
-    else this.touched = this.#touchIndexes(count, question) + this.#findRecords(count, question);
+    const touched = count < GROUP_DOCUMENTS_MIN ? 0 : this.#touchIndexes(count, question);
+    this.touched = touched + this.#findRecords(count, question);
     for (let index = 0; index < count; index++) {
       const chunk = this.#chunks[index];
       if (chunk === undefined) continue;

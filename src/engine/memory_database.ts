@@ -21,7 +21,7 @@ import { type CheckpointCounts, PORTION_SIZE, type PortionSize } from "./checkpo
 import { Checkpoints } from "./checkpoints.ts";
 import { ChunkStore, type ChunkStoreOptions } from "./chunk_store.ts";
 import { Collections } from "./collections.ts";
-import type { Answer, Asker, Database, IsVisible, RawRequest, Written } from "./database.ts";
+import type { Answer, AnswerText, Asker, Database, IsVisible, RawRequest, Written } from "./database.ts";
 import type { InsertBatch } from "./insert_batch.ts";
 import { Journal } from "./journal.ts";
 import type { Command } from "./journal_entry.ts";
@@ -312,8 +312,12 @@ export class MemoryDatabase implements Database {
     return this.#write({ type: "rval", request });
   }
 
-  value({ col, key }: RawRequest<"gval">): string {
-    return this.#collections.get(col)?.values.get(rawOf(key, this.#key)) ?? EMPTY_TEXT;
+  value({ col, key }: RawRequest<"gval">): AnswerText {
+    const reply = this.#reply;
+    reply.clear();
+    return this.#collections.get(col)?.values.write(rawOf(key, this.#key), reply) === true
+      ? reply
+      : EMPTY_TEXT;
   }
 
   valuesMatching(query: Request<"gvalues">): Answer {

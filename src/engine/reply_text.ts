@@ -10,6 +10,7 @@ import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
 import type { Name } from "./name.ts";
+import type { RawText } from "./raw_text.ts";
 import type { Slab } from "./slab.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 import { readUtf8 } from "./utf8.ts";
@@ -87,9 +88,9 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** Takes the text out, with others around it; the buffer is empty afterwards. */
-  within(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string {
+  within(first: AsciiText, id: string | RawText, head: AsciiText, last: AsciiText): string {
     const text =
-      this.#surround(first, id, head, last) ?? first.text + id + head.text + this.take() + last.text;
+      this.#surround(first, id, head, last) ?? `${first.text}${id}${head.text}${this.take()}${last.text}`;
     this.clear();
     return text;
   }
@@ -132,16 +133,21 @@ export class ReplyText implements AnswerBytes {
   }
 
   /** The same in one piece; undefined where the room in front does not suffice, or the text is in pieces already. */
-  #surround(first: AsciiText, id: string, head: AsciiText, last: AsciiText): string | undefined {
+  #surround(first: AsciiText, id: string | RawText, head: AsciiText, last: AsciiText): string | undefined {
     const idStart = FRONT_BYTES - head.bytes.length - id.length;
     const start = idStart - first.bytes.length;
     if (this.#cutBytes > 0 || start < 0) return undefined;
     this.reserve(last.bytes.length);
     const { bytes, end } = this;
-    for (let at = 0; at < id.length; at++) {
-      const letter = id.charCodeAt(at);
-      if (letter > ASCII_MAX) return undefined;
-      bytes[idStart + at] = letter;
+    if (typeof id === "string") {
+      for (let at = 0; at < id.length; at++) {
+        const letter = id.charCodeAt(at);
+        if (letter > ASCII_MAX) return undefined;
+        bytes[idStart + at] = letter;
+      }
+    } else {
+      const source = id.bytes;
+      for (let from = id.start, at = idStart; from < id.end; from++, at++) bytes[at] = source[from] as number;
     }
     writeAscii(bytes, start, first);
     writeAscii(bytes, FRONT_BYTES - head.bytes.length, head);

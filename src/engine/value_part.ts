@@ -11,6 +11,7 @@ import { COLON, QUOTE } from "../protocol/ascii.ts";
 import type { TextWriter } from "../storage/text_list.ts";
 import { neverInline } from "./never_inline.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
+import type { ReplyText } from "./reply_text.ts";
 import { copyBytes } from "./text_copy.ts";
 import { readUtf8 } from "./utf8.ts";
 
@@ -200,6 +201,13 @@ export class ValuePart {
   valueText(at: number): string {
     const start = this.#valueStart(at);
     return readUtf8(this.#bytes, start, this.#entryEnd(at));
+  }
+
+  writeValue(at: number, reply: ReplyText): void {
+    const start = this.#valueStart(at);
+    const end = this.#entryEnd(at);
+    reply.reserve(end - start);
+    reply.end = copyBytes(this.#bytes, start, end, reply.bytes, reply.end);
   }
 
   /** `KEY:VALUE`, as JSON strings. */

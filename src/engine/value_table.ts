@@ -11,6 +11,7 @@ import { keyedHash, randomKey } from "./keyed_hash.ts";
 import { neverInline } from "./never_inline.ts";
 import { Queue } from "./queue.ts";
 import type { RawText } from "./raw_text.ts";
+import type { ReplyText } from "./reply_text.ts";
 import { NONE, ValuePart, wordsFor } from "./value_part.ts";
 
 /** Clients choose keys: with a hash that they cannot foresee, they cannot choose ones that collide. */
@@ -33,7 +34,7 @@ export const END_OF_KEYS = 1 << DEPTH_MAX;
 
 export class ValueTable {
   static {
-    neverInline(ValueTable.prototype.get, ValueTable.prototype.set, hashOf);
+    neverInline(ValueTable.prototype.get, ValueTable.prototype.write, ValueTable.prototype.set, hashOf);
   }
 
   size = 0;
@@ -57,6 +58,16 @@ export class ValueTable {
     const part = this.#partOf(hash);
     const at = part.find(hash, key);
     return at === NONE ? undefined : part.valueText(at);
+  }
+
+  /** Appends the value as a JSON string to a reply; returns false when there is none. */
+  write(key: RawText, reply: ReplyText): boolean {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = part.find(hash, key);
+    if (at === NONE) return false;
+    part.writeValue(at, reply);
+    return true;
   }
 
   has(key: RawText): boolean {

@@ -152,4 +152,4 @@ export const PORTION_MS = 4;
 export const CHECKPOINT_PORTION_BYTES = 1 * MIB;
 
 /** Of what messages leave behind so much brings about a collection of garbage, or more where that takes long. */
-export const GARBAGE_BYTES_MIN = 16 * MIB;
+export const GARBAGE_BYTES_MIN = 8 * MIB;

@@ -280,6 +280,8 @@ export const MESSAGES = {
 } as const;
 
 export type MessageType = keyof typeof MESSAGES;
+/** Its place here is a type's number, by which messages are counted. */
+export const MESSAGE_TYPES = Object.keys(MESSAGES) as readonly MessageType[];
 /** A request's `data` as its handler gets it: checked, defaults filled in, timestamps read. */
 export type Request<Type extends MessageType> = z.output<(typeof MESSAGES)[Type]["request"]>;
 

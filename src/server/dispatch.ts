@@ -4,12 +4,11 @@
  *
  * The one place that catches what handlers throw: a DatabaseError is an answer, anything else a bug, which is logged.
  */
-import type { AnswerText } from "../engine/database.ts";
+import type { Answer, AnswerText, Written } from "../engine/database.ts";
 import { InsertBatch } from "../engine/insert_batch.ts";
 import type { KeyLimits } from "../engine/key_limits.ts";
 import { MemoryFull } from "../engine/memory_limit.ts";
 import { neverInline } from "../engine/never_inline.ts";
-import { NotReady } from "../engine/not_ready.ts";
 import { RawText } from "../engine/raw_text.ts";
 import { replyTooLarge } from "../engine/reply_text.ts";
 import type { AsciiText } from "../protocol/ascii.ts";
@@ -23,8 +22,7 @@ import type { MessageType } from "../protocol/messages.ts";
 import type { Connection, Frame } from "./connection.ts";
 import { KEY_EXPIRED } from "./connections.ts";
 import type { Context } from "./context.ts";
-import { readFast } from "./fast_request.ts";
-import { FrameScanner } from "./frame_scanner.ts";
+import { FrameScanner, SCANNED_INS } from "./frame_scanner.ts";
 import { FrameThread } from "./frame_thread.ts";
 import type { FrameTurns } from "./frame_turns.ts";
 import { checkCollections, deniedError } from "./key_guard.ts";
@@ -32,9 +30,10 @@ import type { LargeBatch, LargeRequest } from "./large_frame.ts";
 import { LargeReplies } from "./large_replies.ts";
 import type { Metrics } from "./metrics.ts";
 import { unpackKeys } from "./packed_keys.ts";
-import { answerReply, failureReply, INTERNAL_ERROR_TEXT, okReply } from "./reply.ts";
+import { answerReply, failureReply, INTERNAL_ERROR_TEXT, isLarger, okReply } from "./reply.ts";
 import { checkPermission, readMessage, readRequest, readType } from "./request.ts";
-import { ROUTES, type Route } from "./route.ts";
+import { ROUTES, type Route, SCANNED_ROUTES } from "./route.ts";
+import { readyAfter, whenReady } from "./waiting_write.ts";
 
 export type DispatchOptions = Omit<Context, "batch"> & {
   readonly metrics: Metrics;
@@ -68,10 +67,6 @@ const UNTIMED_RUN = 64;
 /** For the log: a frame without a known type, or a commit, which is of many frames. */
 const UNKNOWN_TYPE = "?";
 const DISK_FAILURE_LOG_MS = 1000;
-/** Where memory is short, what was opened for a write may be packed again before it comes to it. */
-const TRIES_MAX = 3;
-/** A UTF-16 code unit takes this many bytes at most. */
-const UTF8_BYTES_MAX = 3;
 
 export class Dispatch {
   readonly #options: DispatchOptions;
@@ -80,15 +75,16 @@ export class Dispatch {
   readonly #frameThread = new FrameThread(FRAMES_WAITING_LENGTH_MAX);
   readonly #largeReplies = new LargeReplies();
   /** Of the frame at hand, as far as they are known. */
-  #id: string | undefined;
-  #type: MessageType | undefined;
+  #id: string | RawText | undefined;
+  #route: Route | undefined;
   /** When its handling began; only of a frame that may take long, and of some others. */
   #startedAtMs: number | undefined;
   #untimed = 0;
   #diskFailureLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatchOptions) {
-    neverInline(this.handle, this.#perform, this.#execute, this.#answer);
+    neverInline(this.handle, this.#perform, this.#performUnusual, this.#insert, this.#write, this.#read);
+    neverInline(this.#answer, this.#logIfSlow);
     this.#options = options;
     const { database, apiKeys, connections, keyExpiry, log, status, nowMs, dateMs } = options;
     const batch = new InsertBatch();
@@ -120,17 +116,27 @@ export class Dispatch {
     if (frame.length > FRAME_LENGTH_AT_ONCE && this.#isReadBeside(connection, frame)) return;
     if (frame.length > UNTIMED_LENGTH_MAX) this.#takesLong();
     this.#id = undefined;
-    this.#type = undefined;
+    this.#route = undefined;
     try {
       const reply = this.#perform(connection, frame, limits);
       if (reply !== undefined) connection.reply(reply);
     } catch (error) {
       if (this.#isTriedAgain(connection, frame, error)) return;
-      connection.reply(this.#failure(connection, error, { id: this.#id, type: this.#type }));
-      if (this.#id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
+      const known = this.#known();
+      connection.reply(this.#failure(connection, error, known));
+      if (known.id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
     }
-    if (this.#type !== undefined) this.#options.metrics.request(this.#type);
-    if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, this.#type, this.#startedAtMs);
+    this.#count(connection);
+  }
+
+  #known(): KnownFrame {
+    return { id: this.#id?.toString(), type: this.#route?.type };
+  }
+
+  #count(connection: Connection): void {
+    const route = this.#route;
+    if (route !== undefined) this.#options.metrics.request(route.number);
+    if (this.#startedAtMs !== undefined) this.#logIfSlow(connection, route?.type, this.#startedAtMs);
   }
 
   #takesLong(): void {
@@ -142,61 +148,78 @@ export class Dispatch {
   #perform(connection: Connection, frame: string, limits: KeyLimits | undefined): string | undefined {
     const scanner = this.#scanner;
     const scanned = scanner.scan(frame, this.#context.batch);
-    if (scanned !== undefined) {
-      this.#id = scanner.id;
-      this.#type = scanned;
-      checkPermission(connection.apiKey, scanned);
-      if (scanned === "ins") {
-        if (limits?.mayInsert(this.#context.batch) === false) throw deniedError();
-        const written = this.#context.database.insert(this.#context.batch);
-        if (written === undefined) return okReply(scanner.id);
-        connection.replyAfter(written, scanner.id, frame.length);
-        return undefined;
-      }
-      const request = readFast(scanned, scanner.fields);
-      if (request !== undefined) {
-        if (limits !== undefined) checkCollections(limits, scanned, request);
-        return this.#execute(connection, ROUTES[scanned], scanner.id, request, frame.length);
-      }
-    }
+    if (scanned < 0) return this.#performUnusual(connection, frame, limits);
+    const route = SCANNED_ROUTES[scanned] as Route;
+    this.#id = scanner.id;
+    this.#route = route;
+    checkPermission(connection.apiKey, route.permission);
+    if (scanned === SCANNED_INS) return this.#insert(connection, frame.length, limits);
+    const request = route.readFast(scanner.fields);
+    if (request === undefined) return this.#performUnusual(connection, frame, limits);
+    if (limits !== undefined) checkCollections(limits, route.type, request);
+    if (route.isWrite) return this.#write(connection, route, scanner.idText, request, frame.length);
+    return this.#read(connection, route, scanner.id, request);
+  }
+
+  #insert(connection: Connection, frameLength: number, limits: KeyLimits | undefined): string | undefined {
+    const { database, batch } = this.#context;
+    if (limits?.mayInsert(batch) === false) throw deniedError();
+    const written = database.insert(batch);
+    if (written === undefined) return okReply(this.#scanner.idText);
+    connection.replyAfter(written, this.#scanner.idText, frameLength);
+    return undefined;
+  }
+
+  /** What the schema is to decide. */
+  #performUnusual(connection: Connection, frame: string, limits: KeyLimits | undefined): string | undefined {
     if (frame.length > UNUSUAL_FRAME_LENGTH_AT_ONCE && this.#isReadBeside(connection, frame))
       return undefined;
     const message = readMessage(frame);
     const id = JSON.stringify(message.id);
     this.#id = id;
+    this.#route = undefined;
     const type = readType(message.type);
-    this.#type = type;
-    checkPermission(connection.apiKey, type);
+    const route = ROUTES[type];
+    this.#route = route;
+    checkPermission(connection.apiKey, route.permission);
     const request = readRequest(type, message.data);
     if (limits !== undefined) checkCollections(limits, type, request);
-    return this.#execute(connection, ROUTES[type], id, request, frame.length);
+    if (route.isWrite) return this.#write(connection, route, id, request, frame.length);
+    return this.#read(connection, route, id, request);
   }
 
-  #execute(
+  #write(
     connection: Connection,
-    { handle, isWrite, isShort, isLongWrite, head, type }: Route,
+    { handle, isShort, isLongWrite, type }: Route,
     id: string,
     request: unknown,
     frameLength: number,
   ): string | undefined {
     if (!isShort(request as never)) this.#takesLong();
-    const result = handle(this.#context, request as never, connection);
-    if (isWrite) {
-      if (result === undefined) return okReply(id);
-      const written = result as Promise<void>;
-      if (isLongWrite(request as never)) {
-        // It is timed to its end.
-        this.#startedAtMs = undefined;
-        connection.replyWith(this.#promisedWrite(connection, { id, type, written }));
-      } else connection.replyAfter(written, id, frameLength);
-    } else if (result instanceof Promise) {
+    const written = handle(this.#context, request as never, connection) as Written;
+    if (written === undefined) return okReply(id);
+    if (isLongWrite(request as never)) {
       // It is timed to its end.
       this.#startedAtMs = undefined;
-      const answer = result as Promise<AnswerText>;
-      connection.replyWith(
-        this.#promisedAnswer(connection, { id, type, head, request: kept(request), answer }),
-      );
-    } else return this.#answer(id, head, result as AnswerText);
+      connection.replyWith(this.#promisedWrite(connection, { id, type, written }));
+    } else connection.replyAfter(written, id, frameLength);
+    return undefined;
+  }
+
+  #read(
+    connection: Connection,
+    { handle, isShort, head, type }: Route,
+    id: string | RawText,
+    request: unknown,
+  ): string | undefined {
+    if (!isShort(request as never)) this.#takesLong();
+    const answer = handle(this.#context, request as never, connection) as Answer;
+    if (!(answer instanceof Promise)) return this.#answer(id, head, answer);
+    // It is timed to its end.
+    this.#startedAtMs = undefined;
+    connection.replyWith(
+      this.#promisedAnswer(connection, { id: id.toString(), type, head, request: kept(request), answer }),
+    );
     return undefined;
   }
 
@@ -235,7 +258,7 @@ export class Dispatch {
   ): Promise<string> {
     const text = await answer;
     // The key may have been changed meanwhile.
-    checkPermission(connection.apiKey, type);
+    checkPermission(connection.apiKey, ROUTES[type].permission);
     const { limits } = connection.apiKey;
     if (limits !== undefined) checkCollections(limits, type, request);
     const reply = this.#answer(id, head, text);
@@ -253,7 +276,7 @@ export class Dispatch {
   #readBeside(connection: Connection, frame: string, ready?: Promise<void>): void {
     // It is timed, and counted, when it comes to its end.
     this.#startedAtMs = undefined;
-    this.#type = undefined;
+    this.#route = undefined;
     connection.replyWith(this.#answerLarge(connection, frame, ready));
   }
 
@@ -271,7 +294,7 @@ export class Dispatch {
     try {
       const read = await this.#frameThread.read(frame, ready);
       known = read;
-      if (read.type !== undefined) checkPermission(connection.apiKey, read.type);
+      if (read.type !== undefined) checkPermission(connection.apiKey, ROUTES[read.type].permission);
       if ("failure" in read) throw new DatabaseError(read.failure.code, read.failure.message);
       if (!("keys" in read)) return await this.#performLarge(connection, read);
       const { id, type, keys } = read;
@@ -280,7 +303,7 @@ export class Dispatch {
       if (known.id === undefined) connection.closeAfterReplies(CLOSE_POLICY, BAD_FRAME);
       return this.#failure(connection, error, known);
     } finally {
-      if (known.type !== undefined) this.#options.metrics.request(known.type);
+      if (known.type !== undefined) this.#options.metrics.request(ROUTES[known.type].number);
       this.#logIfSlow(connection, known.type, startedAtMs);
     }
   }
@@ -323,7 +346,7 @@ export class Dispatch {
     return this.#awaitedAnswer(connection, { id, type, head, request, answer });
   }
 
-  #answer(id: string, head: AsciiText, text: AnswerText): string {
+  #answer(id: string | RawText, head: AsciiText, text: AnswerText): string {
     const { replyBytesMax } = this.#options;
     if (!isLarger(text, replyBytesMax)) return answerReply(id, head, text);
     throw replyTooLarge(replyBytesMax);
@@ -359,7 +382,7 @@ export class Dispatch {
   #logIfSlow({ ip, name }: Connection, type: MessageType | undefined, startedAtMs: number): void {
     const { nowMs, slowRequestMs, log, metrics } = this.#options;
     const ms = nowMs() - startedAtMs;
-    metrics.duration(type, ms);
+    metrics.duration(type && ROUTES[type].number, ms);
     if (ms >= slowRequestMs) log.slowRequest({ ip, name, type: type ?? UNKNOWN_TYPE, ms });
   }
 }
@@ -368,33 +391,4 @@ export class Dispatch {
 function kept(request: unknown): unknown {
   const col = (request as { col?: unknown } | undefined)?.col;
   return col instanceof RawText ? { ...(request as object), col: col.toString() } : request;
-}
-
-/** When a write that was not done can be; undefined for any other error, and where it is not going to be. */
-function readyAfter(error: unknown): Promise<void> | undefined {
-  if (error instanceof NotReady) return error.ready;
-  return error instanceof MemoryFull ? error.relief : undefined;
-}
-
-/**
- * Does a write, and does it again as long as it has to wait for something.
- *
- * @param write is told whether it has waited so often that it is to be done now.
- */
-async function whenReady<Result>(write: (isPrepared: boolean) => Promise<Result>): Promise<Result> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await write(tries > TRIES_MAX);
-    } catch (error) {
-      const ready = readyAfter(error);
-      if (ready === undefined) throw error;
-      await ready;
-    }
-  }
-}
-
-function isLarger(text: AnswerText, bytesMax: number): boolean {
-  if (typeof text !== "string") return text.byteLength > bytesMax;
-  // Counting bytes is left out where even the longest encoding fits.
-  return text.length * UTF8_BYTES_MAX > bytesMax && Buffer.byteLength(text) > bytesMax;
 }

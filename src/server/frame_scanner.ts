@@ -9,12 +9,12 @@
  */
 import type { InsertBatch } from "../engine/insert_batch.ts";
 import { neverInline } from "../engine/never_inline.ts";
+import { RawText } from "../engine/raw_text.ts";
 import {
   BACKSLASH,
   CLOSE_BRACE,
   COMMA,
   fourBytes,
-  LETTER_S,
   OPEN_BRACE,
   QUOTE,
   SPACE,
@@ -27,21 +27,25 @@ import { Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts"
 
 const NOT_TAKEN = -1;
 
-/* Members and types, as four bytes and what follows. */
+/* Members, as four bytes and what follows. */
 const ID = fourBytes('"id"');
 const TYPE = fourBytes('"typ');
 const END_OF_TYPE = twoBytes('e"');
 const DATA = fourBytes('"dat');
 const END_OF_DATA = twoBytes('a"');
-const INS = fourBytes('ins"');
-const QRY = fourBytes('qry"');
-const QDOC = fourBytes("qdoc");
-const SVAL = fourBytes("sval");
-const GVAL = fourBytes("gval");
+
+/** What is read here. */
+export const SCANNED_TYPES: readonly ("ins" | FastType)[] = ["ins", "qry", "qdoc", "sval", "gval", "gvals"];
+/** The place of `ins`. */
+export const SCANNED_INS = 0;
+/* What each begins with, and with the quote behind it; `gvals` is told from `gval` by that. */
+const TYPE_BEGINNINGS = Int32Array.from(SCANNED_TYPES, (type) => fourBytes(`${type}"`.slice(0, 4)));
+const TYPE_LENGTHS = Int32Array.from(SCANNED_TYPES, (type) => type.length + 1);
+const TYPE_ENDINGS = Int32Array.from(SCANNED_TYPES, (type) => twoBytes(`${type}"`.slice(-2)));
 
 export class FrameScanner {
   /** Of the frame scanned last: its id as a JSON string with its quotes. */
-  id = "";
+  readonly id = new RawText();
 
   readonly #records = new InsertScanner();
   readonly #fields = new FieldScanner();
@@ -53,6 +57,11 @@ export class FrameScanner {
     neverInline(this.scan, this.#scanMessage, this.#scanData);
   }
 
+  /** The same as a string. */
+  get idText(): string {
+    return this.#frame.part(this.id.start, this.id.end);
+  }
+
   /** The payload of the frame scanned last, unless it was an `ins`. */
   get fields(): Fields {
     return this.#fields.fields;
@@ -61,9 +70,9 @@ export class FrameScanner {
   /**
    * Reads a frame; an `ins` fills the batch, any other its `fields`.
    *
-   * @returns the message's type, or undefined when the schema is to decide.
+   * @returns the place of the message's type in SCANNED_TYPES, or -1 when the schema is to decide.
    */
-  scan(frame: string, batch: InsertBatch): "ins" | FastType | undefined {
+  scan(frame: string, batch: InsertBatch): number {
     const scratch = this.#frame;
     const size = scratch.fill(frame);
     const type = this.#scanMessage(size, batch);
@@ -71,13 +80,13 @@ export class FrameScanner {
     return type;
   }
 
-  #scanMessage(size: number, batch: InsertBatch): "ins" | FastType | undefined {
+  #scanMessage(size: number, batch: InsertBatch): number {
     const { bytes, view } = this.#frame;
-    let type: "ins" | FastType | undefined;
+    let type = NOT_TAKEN;
     let hasId = false;
     let hasData = false;
     let at = skipSpace(bytes, 0);
-    if (bytes[at] !== OPEN_BRACE) return undefined;
+    if (bytes[at] !== OPEN_BRACE) return NOT_TAKEN;
     at = skipSpace(bytes, at + 1);
     for (;;) {
       const letters = view.getInt32(at, true);
@@ -85,31 +94,32 @@ export class FrameScanner {
       if (letters === ID) {
         at = valueAfter(bytes, at + 4);
         const end = plainStringEnd(bytes, at);
-        if (hasId || end === NOT_TAKEN) return undefined;
+        if (hasId || end === NOT_TAKEN) return NOT_TAKEN;
         hasId = true;
-        this.id = this.#frame.part(at, end);
+        this.id.point(this.#frame.buffer, at, end);
         at = end;
       } else if (letters === TYPE && ending === END_OF_TYPE) {
         at = valueAfter(bytes, at + 6);
         const end = plainStringEnd(bytes, at);
-        if (type !== undefined || end === NOT_TAKEN) return undefined;
-        type = typeBetween(view, at + 1, end - 1);
-        if (type === undefined) return undefined;
+        if (type !== NOT_TAKEN || end === NOT_TAKEN) return NOT_TAKEN;
+        type = typeBetween(view, at + 1, end);
+        if (type === NOT_TAKEN) return NOT_TAKEN;
         at = end;
       } else if (letters === DATA && ending === END_OF_DATA) {
         at = valueAfter(bytes, at + 6);
-        if (hasData) return undefined;
+        if (hasData) return NOT_TAKEN;
         hasData = true;
         at = this.#scanData(at, size, batch);
-        if (at === NOT_TAKEN) return undefined;
-      } else return undefined;
+        if (at === NOT_TAKEN) return NOT_TAKEN;
+      } else return NOT_TAKEN;
       at = skipSpace(bytes, at);
       if (bytes[at] === CLOSE_BRACE) break;
-      if (bytes[at] !== COMMA) return undefined;
+      if (bytes[at] !== COMMA) return NOT_TAKEN;
       at = skipSpace(bytes, at + 1);
     }
     const isWhole = skipSpace(bytes, at + 1) >= size && at < size;
-    return isWhole && hasId && hasData && (type === "ins") === this.#hasRecords ? type : undefined;
+    const isMatched = (type === SCANNED_INS) === this.#hasRecords;
+    return isWhole && hasId && hasData && isMatched ? type : NOT_TAKEN;
   }
 
   /** A message's `data` at a place, as text or as JSON; what it begins with tells records from fields. Returns its end. */
@@ -162,17 +172,13 @@ function plainStringEnd(bytes: Uint8Array, start: number): number {
   }
 }
 
-/** The type whose letters stand between two places; undefined for one that has no fast path. */
-function typeBetween(view: DataView, start: number, end: number): "ins" | FastType | undefined {
-  const letters = view.getInt32(start, true);
-  switch (end - start) {
-    case 3:
-      return letters === INS ? "ins" : letters === QRY ? "qry" : undefined;
-    case 4:
-      return letters === QDOC ? "qdoc" : letters === SVAL ? "sval" : letters === GVAL ? "gval" : undefined;
-    case 5:
-      return letters === GVAL && view.getUint8(start + 4) === LETTER_S ? "gvals" : undefined;
-    default:
-      return undefined;
+/** Which type stands between two places, the last of which is behind its quote. */
+function typeBetween(view: DataView, start: number, end: number): number {
+  const beginning = view.getInt32(start, true);
+  const ending = view.getInt16(end - 2, true);
+  for (let type = 0; type < TYPE_BEGINNINGS.length; type++) {
+    if (beginning !== TYPE_BEGINNINGS[type] || ending !== TYPE_ENDINGS[type]) continue;
+    return end - start === TYPE_LENGTHS[type] ? type : NOT_TAKEN;
   }
+  return NOT_TAKEN;
 }

@@ -9,7 +9,7 @@ import { inDocumentOrder } from "../engine/batch_order.ts";
 import { type BatchParts, InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError, type ErrorCode } from "../protocol/errors.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
-import { FrameScanner } from "./frame_scanner.ts";
+import { FrameScanner, SCANNED_INS } from "./frame_scanner.ts";
 import { type PackedKeys, packKeys } from "./packed_keys.ts";
 import { readMessage, readRequest, readType } from "./request.ts";
 
@@ -29,8 +29,8 @@ export function readLargeFrame(frame: string): LargeFrame {
   // Not kept: what they grow to is handed over.
   const scanner = new FrameScanner();
   const batch = new InsertBatch();
-  if (scanner.scan(frame, batch) === "ins") {
-    return { id: scanner.id, type: "ins", batch: inDocumentOrder(batch).parts() };
+  if (scanner.scan(frame, batch) === SCANNED_INS) {
+    return { id: scanner.idText, type: "ins", batch: inDocumentOrder(batch).parts() };
   }
   let id: string | undefined;
   let type: MessageType | undefined;

@@ -5,12 +5,11 @@
  * looked at for some messages only (see dispatch.ts), and the histogram of requests is of these.
  */
 import type { ErrorCode } from "../protocol/errors.ts";
-import { MESSAGES, type MessageType } from "../protocol/messages.ts";
+import { MESSAGE_TYPES, type MessageType } from "../protocol/messages.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
 import type { CommitObserver } from "../storage/storage.ts";
 import { counter, family, gauge, Histogram, type Labels } from "./metric_family.ts";
 
-const TYPES = Object.keys(MESSAGES) as MessageType[];
 /** A frame without a known type, or a commit, which is of many messages. */
 const UNKNOWN = "unknown";
 /** There from the start: of what appears with its first error, Prometheus does not see that it has increased. */
@@ -21,9 +20,10 @@ export type RefusalReason = (typeof REFUSALS)[number];
 
 export class Metrics implements CommitObserver {
   readonly #nowMs: () => number;
-  readonly #requests = Object.fromEntries(TYPES.map((type) => [type, 0])) as Record<MessageType, number>;
+  readonly #requests = new Float64Array(MESSAGE_TYPES.length);
   readonly #errors = new Map<string, { readonly labels: Labels; value: number }>();
-  readonly #durations = new Map<string, Histogram>();
+  /** By type; behind these, of frames without a known one. From the first of each on. */
+  readonly #durations: (Histogram | undefined)[] = Array.from({ length: MESSAGE_TYPES.length + 1 });
   readonly #commits = new Histogram();
   readonly #loopDelays = new Histogram();
   readonly #refused = Object.fromEntries(REFUSALS.map((each) => [each, 0])) as Record<RefusalReason, number>;
@@ -35,11 +35,11 @@ export class Metrics implements CommitObserver {
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
-    for (const code of ALARMING) for (const type of [...TYPES, undefined]) this.#errorsOf(type, code);
+    for (const code of ALARMING) for (const type of [...MESSAGE_TYPES, undefined]) this.#errorsOf(type, code);
   }
 
-  request(type: MessageType): void {
-    this.#requests[type]++;
+  request(typeNumber: number): void {
+    this.#requests[typeNumber] = (this.#requests[typeNumber] as number) + 1;
   }
 
   failure(type: MessageType | undefined, code: ErrorCode): void {
@@ -56,14 +56,11 @@ export class Metrics implements CommitObserver {
     return entry;
   }
 
-  duration(type: MessageType | undefined, ms: number): void {
-    const name = type ?? UNKNOWN;
-    let histogram = this.#durations.get(name);
-    if (histogram === undefined) {
-      histogram = new Histogram();
-      this.#durations.set(name, histogram);
-    }
-    histogram.observe(ms);
+  /** Without a number, of a frame without a known type. */
+  duration(typeNumber: number | undefined, ms: number): void {
+    const place = typeNumber ?? MESSAGE_TYPES.length;
+    this.#durations[place] ??= new Histogram();
+    this.#durations[place].observe(ms);
   }
 
   connected(): void {
@@ -123,9 +120,14 @@ export class Metrics implements CommitObserver {
   }
 
   #requestFamilies(): string[] {
-    const requests = TYPES.map((type) => ({ labels: { type }, value: this.#requests[type] }));
+    const requests = MESSAGE_TYPES.map((type, at) => ({
+      labels: { type },
+      value: this.#requests[at] as number,
+    }));
     const refused = REFUSALS.map((reason) => ({ labels: { reason }, value: this.#refused[reason] }));
-    const durations = Array.from(this.#durations, ([type, each]) => each.samples({ type })).flat();
+    const durations = this.#durations.flatMap(
+      (each, at) => each?.samples({ type: MESSAGE_TYPES[at] ?? UNKNOWN }) ?? [],
+    );
     return [
       counter("requests_total", "Messages by type", requests),
       counter("request_errors_total", "Error replies by type and code", [...this.#errors.values()]),

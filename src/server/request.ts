@@ -6,8 +6,8 @@
 import type { ApiKey } from "../engine/api_keys.ts";
 import { DatabaseError } from "../protocol/errors.ts";
 import { isRawNumber, parseJson } from "../protocol/json.ts";
-import { checkRequest, isMessageType, MESSAGES, type MessageType } from "../protocol/messages.ts";
-import { scopeAllows } from "../protocol/scope.ts";
+import { checkRequest, isMessageType, type MessageType } from "../protocol/messages.ts";
+import { type Permission, scopeAllows } from "../protocol/scope.ts";
 
 /** A frame's object; only its id is checked yet. */
 export type Message = { readonly id: string; readonly type?: unknown; readonly data?: unknown };
@@ -43,8 +43,7 @@ export function readType(type: unknown): MessageType {
 }
 
 /** @throws DatabaseError `permission_denied` */
-export function checkPermission({ scope, isMaster }: ApiKey, type: MessageType): void {
-  const { permission } = MESSAGES[type];
+export function checkPermission({ scope, isMaster }: ApiKey, permission: Permission | "master"): void {
   if (permission === "master" ? isMaster : scopeAllows(scope, permission)) return;
   const isAllButMaster = permission === "master" && scope === "read_write_delete";
   throw new DatabaseError("permission_denied", isAllButMaster ? MASTER_ONLY_TEXT : DENIED_TEXT);

@@ -4,13 +4,22 @@
 import type { RawRequest } from "../engine/database.ts";
 import { type AsciiText, asciiText } from "../protocol/ascii.ts";
 import { REMOVED_AT_ONCE } from "../protocol/limits.ts";
-import { MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
+import { MESSAGE_TYPES, MESSAGES, type MessageType, type Request } from "../protocol/messages.ts";
+import type { Permission } from "../protocol/scope.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
+import { FAST_READERS, isFastType } from "./fast_request.ts";
+import type { Fields } from "./field_scanner.ts";
+import { SCANNED_TYPES } from "./frame_scanner.ts";
 import { HANDLERS, type HandlerResult } from "./handlers.ts";
 
 export type Route = {
   readonly type: MessageType;
+  /** The type's place in MESSAGE_TYPES. */
+  readonly number: number;
+  readonly permission: Permission | "master";
+  /** Makes the request of a frame's fields; see fast_request.ts. Of a type that is not scanned it leaves all to the schema. */
+  readonly readFast: (fields: Fields) => unknown;
   /** The table pairs each request type with its handler; the compiler cannot see through a look-up by type. */
   readonly handle: (context: Context, request: never, connection: Connection) => HandlerResult;
   /** Whether its reply is only its id, once it is written. */
@@ -26,14 +35,20 @@ export type Route = {
 const ALWAYS_SHORT: ReadonlySet<MessageType> = new Set(["ins", "sval", "gval"]);
 
 export const ROUTES = Object.fromEntries(
-  (Object.keys(MESSAGES) as MessageType[]).map((type) => [type, routeOf(type)]),
+  MESSAGE_TYPES.map((type, number) => [type, routeOf(type, number)]),
 ) as Readonly<Record<MessageType, Route>>;
 
-function routeOf(type: MessageType): Route {
-  const shape = MESSAGES[type].reply;
+/** By what a scanned frame's type is told with; a look-up by name is compiled anew for each type that comes. */
+export const SCANNED_ROUTES: readonly Route[] = SCANNED_TYPES.map((type) => ROUTES[type]);
+
+function routeOf(type: MessageType, number: number): Route {
+  const { permission, reply: shape } = MESSAGES[type];
   const isAlwaysShort = ALWAYS_SHORT.has(type);
   return {
     type,
+    number,
+    permission,
+    readFast: isFastType(type) ? FAST_READERS[type] : () => undefined,
     handle: HANDLERS[type],
     isWrite: shape === "ok",
     head: asciiText(typeof shape === "object" ? `,"${shape.member}":` : ","),

@@ -7,8 +7,8 @@ import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { RawText } from "../../src/engine/raw_text.ts";
 import { parseJson, rawNumber } from "../../src/protocol/json.ts";
 import { checkRequest, type MessageType } from "../../src/protocol/messages.ts";
-import { readFast } from "../../src/server/fast_request.ts";
-import { FrameScanner } from "../../src/server/frame_scanner.ts";
+import { FAST_READERS } from "../../src/server/fast_request.ts";
+import { FrameScanner, SCANNED_TYPES } from "../../src/server/frame_scanner.ts";
 import { mangled } from "./frame_check.ts";
 
 const odd = fc.constantFrom<unknown>(
@@ -80,16 +80,16 @@ const batch = new InsertBatch();
 
 /** What the fast path makes of a frame; undefined when it leaves it to the schema. */
 function byScanner(frame: string): { id: string; type: string; request: unknown } | undefined {
-  const type = scanner.scan(frame, batch);
+  const type = SCANNED_TYPES[scanner.scan(frame, batch)];
   if (type === undefined || type === "ins") return undefined;
-  const request = readFast(type, scanner.fields);
+  const request = FAST_READERS[type](scanner.fields);
   if (request === undefined) return undefined;
   // What stands in the frame, as the strings that it stands for.
   const members = Object.entries(request as object).map(([name, value]) => [
     name,
     value instanceof RawText ? value.toString() : (value as unknown),
   ]);
-  return { id: scanner.id, type, request: Object.fromEntries(members) as unknown };
+  return { id: scanner.idText, type, request: Object.fromEntries(members) as unknown };
 }
 
 function bySchema(frame: string): unknown {

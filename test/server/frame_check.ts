@@ -5,7 +5,7 @@ import { expect } from "bun:test";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { parseJson } from "../../src/protocol/json.ts";
 import { checkRequest } from "../../src/protocol/messages.ts";
-import { FrameScanner } from "../../src/server/frame_scanner.ts";
+import { FrameScanner, SCANNED_INS } from "../../src/server/frame_scanner.ts";
 import { recordsOf } from "../engine/batch_records.ts";
 
 const scanner = new FrameScanner();
@@ -31,7 +31,9 @@ function bySchema(frame: string): Outcome {
 }
 
 function byScanner(frame: string): Outcome {
-  return scanner.scan(frame, scanned) === "ins" ? { id: scanner.id, records: recordsOf(scanned) } : undefined;
+  return scanner.scan(frame, scanned) === SCANNED_INS
+    ? { id: scanner.idText, records: recordsOf(scanned) }
+    : undefined;
 }
 
 /** Whatever the scanner takes must be what the schema makes of it. Returns whether it took it. */

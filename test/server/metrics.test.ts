@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { MESSAGE_TYPES } from "../../src/protocol/messages.ts";
 import { Metrics } from "../../src/server/metrics.ts";
 import { parsePrometheus } from "../support/prometheus_text.ts";
 
@@ -25,7 +26,7 @@ const samples = (metrics: Metrics) =>
 
 test("durations fall into buckets that count all below them", () => {
   const metrics = new Metrics();
-  for (const ms of [0.01, 0.05, 0.06, 3, 4, 9999]) metrics.duration("qry", ms);
+  for (const ms of [0.01, 0.05, 0.06, 3, 4, 9999]) metrics.duration(MESSAGE_TYPES.indexOf("qry"), ms);
   const buckets = samples(metrics).filter(({ name }) => name === "fluxiondb_request_duration_seconds_bucket");
   const counts = Object.fromEntries(buckets.map(({ labels, value }) => [labels.le, value]));
   expect(counts).toMatchObject({ "0.00005": 2, "0.0001": 3, "0.0025": 3, "0.005": 5, "2.5": 5, "+Inf": 6 });
