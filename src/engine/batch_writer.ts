@@ -92,11 +92,18 @@ export class BatchWriter {
 
   #storeGroup(batch: InsertBatch, from: number, to: number, journal: Journal | undefined): void {
     const found = this.#found;
-    for (let index = from; index < to; index++) {
-      found[index] = this.#seriesOf(batch, index, this.#collectionOf(batch, index));
+    // Mostly it is the same for all: then it is compared with each record's name once, and not once more to store it.
+    let shared: Collection | undefined = this.#collectionOf(batch, from);
+    found[from] = this.#seriesOf(batch, from, shared);
+    for (let index = from + 1; index < to; index++) {
+      const collection = this.#collectionOf(batch, index);
+      if (collection !== shared) shared = undefined;
+      found[index] = this.#seriesOf(batch, index, collection);
     }
     if (to - from >= GROUP_RECORDS_MIN) this.#touch(batch, from, to);
-    for (let index = from; index < to; index++) this.#storeOne(batch, index, journal);
+    for (let index = from; index < to; index++) {
+      this.#storeOne(batch, index, shared ?? this.#collectionOf(batch, index), journal);
+    }
   }
 
   #touch(batch: InsertBatch, from: number, to: number): void {
@@ -127,8 +134,7 @@ export class BatchWriter {
     journal?.nameDocument(from, to, collection.name, series);
   }
 
-  #storeOne(batch: InsertBatch, index: number, journal: Journal | undefined): void {
-    const collection = this.#collectionOf(batch, index);
+  #storeOne(batch: InsertBatch, index: number, collection: Collection, journal: Journal | undefined): void {
     const series = this.#found[index] as Series;
     const record = this.#record;
     batch.point(record, index);

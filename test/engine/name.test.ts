@@ -24,7 +24,22 @@ test("the keyed hash is HalfSipHash-2-4", () => {
   }
 });
 
-const FNV_START = 0x811c9dc5 | 0;
+test("the hash of names is MurmurHash3", () => {
+  const vectors: [string, number][] = [
+    ["", 0],
+    ["a", 0x3c2569b2],
+    ["abc", 0xb3dd93fa],
+    ["hello", 0x248bfa47],
+    ["hello, world", 0x149bbb7f],
+    ["19 Jan 2038 at 3:14:07 AM", 0xe31e8a70],
+    ["The quick brown fox jumps over the lazy dog", 0x2e4ff723],
+  ];
+  for (const [text, expected] of vectors) {
+    expect(hashBytes(Buffer.from(text), 0, text.length) >>> 0).toBe(expected);
+    expect(hashBytes(Buffer.from(`x${text}y`), 1, 1 + text.length) >>> 0).toBe(expected);
+  }
+});
+
 /** Eight letters of four bits each, far from those of the next number. */
 const lettersOf = (number: number): number[] => {
   const bits = Math.imul(number, 0x9e3779b1);
@@ -32,10 +47,15 @@ const lettersOf = (number: number): number[] => {
 };
 const blockOf = (number: number): string => Buffer.from(lettersOf(number)).toString();
 
-/** What FNV-1a makes of a block. */
+/** What MurmurHash3 makes of a block. */
 function step(start: number, number: number): number {
+  const block = Buffer.from(lettersOf(number));
   let hash = start;
-  for (const letter of lettersOf(number)) hash = Math.imul(hash ^ letter, 0x01000193);
+  for (const at of [0, 4]) {
+    const product = Math.imul(block.readInt32LE(at), 0xcc9e2d51);
+    hash ^= Math.imul((product << 15) | (product >>> 17), 0x1b873593);
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+  }
   return hash;
 }
 
@@ -45,7 +65,7 @@ function step(start: number, number: number): number {
  */
 function collidingNames(count: number): string[] {
   let names = [""];
-  let state = FNV_START;
+  let state = 0;
   for (let place = 0; place < count; place++) {
     const seen = new Map<number, number>();
     for (let number = 0; ; number++) {
