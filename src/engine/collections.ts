@@ -18,7 +18,7 @@ export class Collections {
   readonly #options: Omit<CollectionOptions, "name">;
   readonly #totals = { documents: 0 };
   readonly #table = new NameTable<Collection>();
-  /** The one that was last asked for to write to. */
+  /** The one that was last asked for: mostly the next one is the same, which takes a third of looking for it. */
   #last: Collection | undefined;
 
   constructor(options: Omit<CollectionOptions, "name" | "totals">) {
@@ -50,7 +50,12 @@ export class Collections {
   }
 
   get(name: string | RawText): Collection | undefined {
-    return this.#table.get(name);
+    if (typeof name === "string") return this.#table.get(name);
+    const last = this.#last;
+    if (last?.name.equals(name.bytes, name.start, name.end) === true) return last;
+    const collection = this.#table.get(name);
+    if (collection !== undefined) this.#last = collection;
+    return collection;
   }
 
   /** The name is the inside of a JSON string. */

@@ -18,7 +18,7 @@ export type GarbageOptions = {
 };
 
 /** The objects and short texts of a message, about. */
-const MESSAGE_BYTES = 256;
+const MESSAGE_BYTES = 192;
 /** A collection may take so long for each GARBAGE_BYTES_MIN. */
 const COLLECTION_MS = 1;
 
