@@ -25,7 +25,7 @@ import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
 import type { RawText } from "./raw_text.ts";
 import type { Series } from "./series.ts";
-import { copyBytes } from "./text_copy.ts";
+import { COPIED_HERE_BYTES_MAX, copyBytes, copyText } from "./text_copy.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that a large group made grow beyond this is given up when so many groups in a row have not needed it. */
@@ -40,10 +40,12 @@ type JournalStorage = Pick<Storage, "beginSegment" | "commitGroup" | "lastGroup"
 export class Journal {
   readonly #storage: JournalStorage;
   /** The group that gathers. */
-  #bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+  /** The same memory. */
+  #view = new DataView(this.#bytes.buffer);
   #length = GROUP_HEAD_BYTES;
   /** The buffer of a group that is being written meanwhile, which gathers again after it: two are enough. */
-  #otherBytes = Buffer.allocUnsafeSlow(0);
+  #otherBytes: Buffer = Buffer.allocUnsafeSlow(0);
   /** How many groups in a row have needed no large buffer. */
   #spareGroups = 0;
   /** The number of the group that gathers. */
@@ -121,17 +123,21 @@ export class Journal {
     const { count, columns } = batch;
     const rowBytes = 4 + count * INSERT_ROW_BYTES;
     let at = this.#beginEntry(ENTRY_INSERT, rowBytes + batch.textLength);
-    const bytes = this.#bytes;
+    const view = this.#view;
     const documents = this.#documents;
-    at = writeUInt32(bytes, at, count);
+    view.setInt32(at, count, true);
+    at += 4;
     let textStart = 0;
     for (let index = 0; index < count; index++) {
       const textEnd = columns[index * COLUMNS + COLUMN_TEXT_END] as number;
-      at = writeUInt32(bytes, at, documents[index] as number);
-      at = writeUInt32(bytes, at, textEnd - textStart);
+      view.setInt32(at, documents[index] as number, true);
+      view.setInt32(at + 4, textEnd - textStart, true);
+      at += INSERT_ROW_BYTES;
       textStart = textEnd;
     }
-    batch.text.copy(bytes, at, 0, batch.textLength);
+    const { textLength } = batch;
+    if (textLength > COPIED_HERE_BYTES_MAX) batch.text.copy(this.#bytes, at, 0, textLength);
+    else copyText(batch.textView, 0, view, at, textLength);
     return this.#waitForCommit();
   }
 
@@ -187,7 +193,8 @@ export class Journal {
     const collectionBytes = collection.end - collection.start;
     const documentBytes = document.end - document.start;
     let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collectionBytes + documentBytes);
-    at = writeUInt32(this.#bytes, at, collectionBytes);
+    this.#view.setInt32(at, collectionBytes, true);
+    at += 4;
     at += collection.slab.bytes.copy(this.#bytes, at, collection.start, collection.end);
     document.slab.bytes.copy(this.#bytes, at, document.start, document.end);
   }
@@ -199,17 +206,17 @@ export class Journal {
     if (end > this.#bytes.length) {
       const larger = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2));
       this.#bytes.copy(larger, 0, 0, at);
-      this.#bytes = larger;
+      this.#use(larger);
     }
     this.#bytes[at] = kind;
-    writeUInt32(this.#bytes, at + 1, payloadBytes);
+    this.#view.setInt32(at + 1, payloadBytes, true);
     this.#length = end;
     return at + ENTRY_HEAD_BYTES;
   }
 
   /** Says how long the payload of the entry that was begun last has become: no longer than what was asked for. */
   #endEntry(start: number, payloadBytes: number): void {
-    writeUInt32(this.#bytes, start - 4, payloadBytes);
+    this.#view.setInt32(start - 4, payloadBytes, true);
     this.#length = start + payloadBytes;
   }
 
@@ -247,12 +254,17 @@ export class Journal {
     if (written === undefined) waiting?.resolve();
     else {
       // Its bytes are in use until it is written.
-      this.#bytes = this.#otherBytes;
+      this.#use(this.#otherBytes);
       this.#otherBytes = group.bytes;
       this.#writing = this.#finish(group, written, waiting);
     }
     const isKept = this.#bytes.length <= BYTES_KEPT || this.#spareGroups < GROUPS_KEPT;
-    if (!isKept || this.#bytes.length === 0) this.#bytes = Buffer.allocUnsafeSlow(BYTES_AT_FIRST);
+    if (!isKept || this.#bytes.length === 0) this.#use(Buffer.allocUnsafeSlow(BYTES_AT_FIRST));
+  }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   #commit({ number, bytes, length }: Group): Promise<void> | undefined {
@@ -305,12 +317,4 @@ function writeText(target: Buffer, at: number, { bytes, start, end }: RawText): 
   const behind = copyBytes(bytes, start, end, target, at + 1);
   target[behind] = QUOTE;
   return behind + 1;
-}
-
-function writeUInt32(bytes: Buffer, at: number, value: number): number {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
-  return at + 4;
 }
