@@ -59,7 +59,9 @@ export class FrameScanner {
 
   /** The same as a string. */
   get idText(): string {
-    return this.#frame.part(this.id.start, this.id.end);
+    const { id } = this;
+    // Not of the frame's bytes as they are now: they may have been given up when it was scanned.
+    return this.#frame.isAscii ? this.#frame.part(id.start, id.end) : id.toString();
   }
 
   /** The payload of the frame scanned last, unless it was an `ins`. */

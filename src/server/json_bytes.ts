@@ -39,6 +39,11 @@ export class Scratch {
     return size;
   }
 
+  /** Whether each character of the text that was filled in is one byte. */
+  get isAscii(): boolean {
+    return this.#text !== undefined;
+  }
+
   /** The text of `bytes[start, end)`, which may keep all of the text that was filled in. */
   part(start: number, end: number): string {
     return this.#text === undefined ? this.copy(start, end) : this.#text.slice(start, end);

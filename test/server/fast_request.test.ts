@@ -224,3 +224,14 @@ test.each([
 ])("%s is left to the schema", (frame) => {
   expect(byScanner(frame)).toBeUndefined();
 });
+
+test("an id is what it is where the room that a large frame took is given up with its frame", () => {
+  const own = new FrameScanner();
+  const frameOf = (id: string, key: string): string =>
+    JSON.stringify({ id, type: "gval", data: JSON.stringify({ col: "c", key }) });
+  own.scan(frameOf("large", "k".repeat(5 * 1024 * 1024)), batch);
+  for (let frame = 0; frame < 2000; frame++) {
+    expect(SCANNED_TYPES[own.scan(frameOf(`é${frame}`, "k"), batch)]).toBe("gval");
+    expect([own.idText, own.id.toString()]).toEqual([`"é${frame}"`, `"é${frame}"`]);
+  }
+});
