@@ -73,20 +73,18 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
       ((bytes[at + 1] as number) << 8) |
       ((bytes[at + 2] as number) << 16) |
       ((bytes[at + 3] as number) << 24);
-    hash ^= scramble(word);
+    // Written out twice: what calls a function for it, in a loop that is copied in, was compiled three times.
+    const product = Math.imul(word, 0xcc9e2d51);
+    hash ^= Math.imul((product << 15) | (product >>> 17), 0x1b873593);
     hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
   }
   let rest = 0;
   for (let from = end - 1; from >= at; from--) rest = (rest << 8) | (bytes[from] as number);
-  hash ^= scramble(rest) ^ (end - start);
+  const product = Math.imul(rest, 0xcc9e2d51);
+  hash ^= Math.imul((product << 15) | (product >>> 17), 0x1b873593) ^ (end - start);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);
-}
-
-function scramble(word: number): number {
-  const product = Math.imul(word, 0xcc9e2d51);
-  return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
 }
 
 function hasEscapes(bytes: Uint8Array, start: number, end: number): boolean {
