@@ -18,7 +18,7 @@ export class Collections {
   readonly #options: Omit<CollectionOptions, "name">;
   readonly #totals = { documents: 0 };
   readonly #table = new NameTable<Collection>();
-  /** The one that was last asked for: mostly the next one is the same, which takes a third of looking for it. */
+  /** The one that was found last: mostly the next one is the same, which takes a third of looking for it. */
   #last: Collection | undefined;
 
   constructor(options: Omit<CollectionOptions, "name" | "totals">) {
@@ -50,26 +50,22 @@ export class Collections {
   }
 
   get(name: string | RawText): Collection | undefined {
-    if (typeof name === "string") return this.#table.get(name);
-    const last = this.#last;
-    if (last?.name.equals(name.bytes, name.start, name.end) === true) return last;
-    const collection = this.#table.get(name);
-    if (collection !== undefined) this.#last = collection;
-    return collection;
+    return typeof name === "string"
+      ? this.#table.get(name)
+      : this.getByBytes(name.bytes, name.start, name.end);
   }
 
   /** The name is the inside of a JSON string. */
   getByBytes(names: Buffer, start: number, end: number): Collection | undefined {
-    return this.#table.getByBytes(names, start, end);
-  }
-
-  /** The same; asked for record after record, so mostly it is the one that was asked for before. */
-  getOrAdd(names: Buffer, start: number, end: number): Collection {
     const last = this.#last;
     if (last?.name.equals(names, start, end) === true) return last;
-    const collection = this.#table.getByBytes(names, start, end) ?? this.add(unescapeText(names, start, end));
-    this.#last = collection;
+    const collection = this.#table.getByBytes(names, start, end);
+    if (collection !== undefined) this.#last = collection;
     return collection;
+  }
+
+  getOrAdd(names: Buffer, start: number, end: number): Collection {
+    return this.getByBytes(names, start, end) ?? this.add(unescapeText(names, start, end));
   }
 
   add(name: string): Collection {

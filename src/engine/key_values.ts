@@ -93,9 +93,9 @@ export class KeyValues {
     return this.#table.write(key, reply);
   }
 
-  /** The value as a JSON string, or undefined when there is none. */
-  get(key: RawText): string | undefined {
-    return this.#table.get(key);
+  /** `KEY:VALUE`, both as JSON strings, or undefined. */
+  entryText(key: RawText): string | undefined {
+    return this.#table.entryText(key);
   }
 
   /** How many changes wait to be saved. */
@@ -219,7 +219,7 @@ export class KeyValues {
 
   /** The same of some keys, as far as they are there. */
   renderOnly(keys: readonly string[], tools: RenderTools): string | Promise<string> {
-    const partOf = (key: string): string | undefined => this.#table.entryText(LISTED.take(key));
+    const partOf = (key: string): string | undefined => this.entryText(LISTED.take(key));
     return renderList(keys, partOf, tools, (text) => `{${text}}`);
   }
 

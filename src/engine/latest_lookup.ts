@@ -14,7 +14,7 @@ import { type LatestQuestion, type Series, UNKNOWN_RECORD } from "./series.ts";
 
 /** So much text fits into the first cache twice. */
 export const GROUP_DOCUMENTS = 64;
-/** The first phase is not worth it for fewer. */
+/** To touch the indexes first is not worth it for fewer. */
 const GROUP_DOCUMENTS_MIN = 24;
 const CACHE_LINE_BYTES = 64;
 

@@ -94,7 +94,7 @@ export class Queries {
     if (collection === undefined) return EMPTY_OBJECT;
     const { values } = collection;
     if (compiled === undefined)
-      return `{${JSON.stringify(key)}:${values.get(RawText.of(key)) ?? EMPTY_TEXT}}`;
+      return `{${values.entryText(RawText.of(key)) ?? `${JSON.stringify(key)}:${EMPTY_TEXT}`}}`;
     const prepared = values.prepareKeys(this.#renderTools.longWork);
     if (prepared !== undefined) return prepared.then(() => this.valuesMatching(collection, query));
     const keys = selectByName(values.keys(), (name) => name, compiled, this.#nameTools);

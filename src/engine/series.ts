@@ -49,7 +49,7 @@ export class Series extends ChunkList implements ChunkOwner {
     this.#host = host;
     this.id = id;
     // What is seldom done is not to be compiled into what is done for each record.
-    neverInline(this.#insertElsewhere);
+    neverInline(this.#insertElsewhere, this.#touchOldest);
   }
 
   get name(): Name {
@@ -86,17 +86,7 @@ export class Series extends ChunkList implements ChunkOwner {
   touch(size: number, high: number, low: number): void {
     const last = this.newest;
     if (last?.endsBefore(high, low) === true) last.page?.touchEnd(size);
-    else this.touchOldest(size, high, low);
-  }
-
-  /** By itself, so that `touch` is compiled without it: it is another way once documents have a second chunk. */
-  touchOldest(size: number, high: number, low: number): void {
-    const { oldest } = this;
-    if (oldest?.startsAfter(high, low) === true) oldest.page?.touchFront(size);
-  }
-
-  static {
-    neverInline(Series.prototype.touchOldest);
+    else this.#touchOldest(size, high, low);
   }
 
   /**
@@ -271,6 +261,12 @@ export class Series extends ChunkList implements ChunkOwner {
   /** See history_text.ts. */
   writeHistory(reply: ReplyText, range: HistoryRange, tools: HistoryTools): HistoryRange | undefined {
     return writeHistory(reply, { chunks: this.chunks, store: this.#host.chunks }, range, tools);
+  }
+
+  /** Which chunk is the oldest is told in another way once there is a second one: what holds a copy of this is compiled anew. */
+  #touchOldest(size: number, high: number, low: number): void {
+    const { oldest } = this;
+    if (oldest?.startsAfter(high, low) === true) oldest.page?.touchFront(size);
   }
 
   #leaveLatestPlace(): void {

@@ -197,12 +197,7 @@ export class ValuePart {
     }
   }
 
-  /** The value as a JSON string. */
-  valueText(at: number): string {
-    const start = this.#valueStart(at);
-    return readUtf8(this.#bytes, start, this.#entryEnd(at));
-  }
-
+  /** Appends the value as a JSON string to a reply. */
   writeValue(at: number, reply: ReplyText): void {
     const start = this.#valueStart(at);
     const end = this.#entryEnd(at);

@@ -34,7 +34,7 @@ export const END_OF_KEYS = 1 << DEPTH_MAX;
 
 export class ValueTable {
   static {
-    neverInline(ValueTable.prototype.get, ValueTable.prototype.write, ValueTable.prototype.set, hashOf);
+    neverInline(ValueTable.prototype.write, ValueTable.prototype.set, hashOf);
   }
 
   size = 0;
@@ -50,14 +50,6 @@ export class ValueTable {
 
   constructor({ isSaved }: { readonly isSaved: boolean }) {
     this.#isSaved = isSaved;
-  }
-
-  /** The value as a JSON string with its quotes, or undefined when there is none. */
-  get(key: RawText): string | undefined {
-    const hash = hashOf(key);
-    const part = this.#partOf(hash);
-    const at = part.find(hash, key);
-    return at === NONE ? undefined : part.valueText(at);
   }
 
   /** Appends the value as a JSON string to a reply; returns false when there is none. */

@@ -20,7 +20,7 @@ import {
   SPACE,
   twoBytes,
 } from "../protocol/ascii.ts";
-import type { FastType } from "./fast_request.ts";
+import { FAST_READERS, type FastType } from "./fast_request.ts";
 import { FieldScanner, type Fields } from "./field_scanner.ts";
 import { InsertScanner } from "./insert_scanner.ts";
 import { Scratch, skipSpace, unescapeString, valueAfter } from "./json_bytes.ts";
@@ -35,7 +35,7 @@ const DATA = fourBytes('"dat');
 const END_OF_DATA = twoBytes('a"');
 
 /** What is read here. */
-export const SCANNED_TYPES: readonly ("ins" | FastType)[] = ["ins", "qry", "qdoc", "sval", "gval", "gvals"];
+export const SCANNED_TYPES = ["ins", ...Object.keys(FAST_READERS)] as readonly ("ins" | FastType)[];
 /** The place of `ins`. */
 export const SCANNED_INS = 0;
 /* What each begins with, and with the quote behind it; `gvals` is told from `gval` by that. */

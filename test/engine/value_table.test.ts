@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { RawText } from "../../src/engine/raw_text.ts";
+import { ReplyText } from "../../src/engine/reply_text.ts";
 import { ValueTable } from "../../src/engine/value_table.ts";
 import { TextWriter } from "../../src/storage/text_list.ts";
 import { saveRows } from "./harness.ts";
@@ -18,6 +19,7 @@ class Tables {
   readonly saved = new Map<string, string>();
   /** Set since it was taken. */
   readonly changed = new Set<string>();
+  readonly reply = new ReplyText();
 
   set(key: string, value: string): void {
     this.table.set(raw(key), raw(value));
@@ -27,6 +29,7 @@ class Tables {
 
   delete(key: string): void {
     expect(this.table.delete(raw(key))).toBe(this.model.delete(key));
+    expect(this.table.write(raw(key), this.reply)).toBe(false);
     this.changed.delete(key);
     this.saved.delete(key);
   }
@@ -53,7 +56,8 @@ class Tables {
     expect(this.table.size).toBe(this.model.size);
     expect(this.table.keys().sort()).toEqual([...this.model.keys()].sort());
     for (const [key, value] of this.model) {
-      expect(this.table.get(raw(key))).toBe(JSON.stringify(value));
+      expect(this.table.write(raw(key), this.reply)).toBe(true);
+      expect(this.reply.take()).toBe(JSON.stringify(value));
       expect(this.table.entryText(raw(key))).toBe(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
     }
     this.take(Number.POSITIVE_INFINITY, { isLost: false });
