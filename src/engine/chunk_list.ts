@@ -35,6 +35,13 @@ export class ChunkList extends Name {
     return this.newest === undefined ? 0 : 1;
   }
 
+  /** Counted anew each time: it is seldom asked for. */
+  get recordCount(): number {
+    let count = 0;
+    for (const chunk of this.list()) count += chunk.count;
+    return count;
+  }
+
   isNewest(chunk: Chunk): boolean {
     return this.newest === chunk;
   }

@@ -137,7 +137,7 @@ export class Collections {
     const series = collection?.documents.get(doc);
     if (collection === undefined || series === undefined || !isNewFor(collection)) return;
     collection.recordCount -= series.remove(fromTs, toTs);
-    if (series.recordCount > 0) return;
+    if (series.chunkCount > 0) return;
     collection.removeDocument(series);
     this.#dropIfEmpty(collection);
   }

@@ -50,9 +50,9 @@ export class Journal {
   #spareGroups = 0;
   /** The number of the group that gathers. */
   #group: number;
-  /** Documents are named once in it: a number that no other table has had. */
-  #table = 0;
-  #documentCount = 0;
+  /** Documents are named once a segment, and numbered from the first number that no segment before has given. */
+  #firstNumber = 0;
+  #nextNumber = 0;
   #gathering: PromiseWithResolvers<void> | undefined;
   #isScheduled = false;
   /** The group that is being written, or that the disk did not take and that is tried again. */
@@ -60,7 +60,7 @@ export class Journal {
   /** Whether the storage has it, the last time it was asked. */
   #attempt: Promise<void> | undefined;
   #failure: Error | undefined;
-  /** The documents' numbers in the table, of the batch that is being written down. */
+  /** The documents' numbers in the segment, of the batch that is being written down. */
   #documents = new Int32Array(1024);
 
   constructor(storage: JournalStorage) {
@@ -101,21 +101,21 @@ export class Journal {
       await Promise.allSettled([this.#attempt]);
     }
     this.#handOver();
-    this.#table++;
-    this.#documentCount = 0;
+    this.#firstNumber = this.#nextNumber;
     this.#storage.beginSegment();
     return this.lastClosedGroup;
   }
 
   /** Notes that the records `[from, to)` of the batch being written down belong to a document. */
   nameDocument(from: number, to: number, collection: Name, series: Series): void {
-    if (series.journalTable !== this.#table) this.#nameSeries(collection, series);
+    if (series.journalNumber < this.#firstNumber) this.#nameSeries(collection, series);
     if (to > this.#documents.length) {
       const larger = new Int32Array(Math.max(to, this.#documents.length * 2));
       larger.set(this.#documents);
       this.#documents = larger;
     }
-    for (let index = from; index < to; index++) this.#documents[index] = series.journalIndex;
+    const place = series.journalNumber - this.#firstNumber;
+    for (let index = from; index < to; index++) this.#documents[index] = place;
   }
 
   /** Writes a batch down; `nameDocument` was called for all of its records. */
@@ -186,14 +186,11 @@ export class Journal {
   }
 
   #nameSeries(collection: Name, series: Series): void {
-    if (this.#documentCount === 0) this.#beginEntry(ENTRY_RESET, 0);
-    series.journalTable = this.#table;
-    series.journalIndex = this.#documentCount++;
+    if (this.#nextNumber === this.#firstNumber) this.#beginEntry(ENTRY_RESET, 0);
+    series.journalNumber = this.#nextNumber++;
     const document = series.name;
-    const collectionBytes = collection.end - collection.start;
-    const documentBytes = document.end - document.start;
-    let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collectionBytes + documentBytes);
-    this.#view.setInt32(at, collectionBytes, true);
+    let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collection.length + document.length);
+    this.#view.setInt32(at, collection.length, true);
     at += 4;
     at += collection.slab.bytes.copy(this.#bytes, at, collection.start, collection.end);
     document.slab.bytes.copy(this.#bytes, at, document.start, document.end);

@@ -31,14 +31,12 @@ export type LatestQuestion = {
 export const UNKNOWN_RECORD = -1;
 const NO_PLACE = -1;
 
-/** Its own name and list, since another object is 48 bytes a document; there are twelve properties at most, as in a Chunk. */
+/** Its own name and list, since another object is 48 bytes a document; there are eight properties at most, as name.ts says. */
 export class Series extends ChunkList implements ChunkOwner {
   /** Its number on disk, unique in the collection. */
   readonly id: number;
-  recordCount = 0;
-  /** In which table of the journal it was named last, and as which number there. */
-  journalTable = -1;
-  journalIndex = 0;
+  /** The number that the journal last gave it; -1 before it was there. */
+  journalNumber = -1;
   /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
   latestPlace = NO_PLACE;
 
@@ -78,7 +76,6 @@ export class Series extends ChunkList implements ChunkOwner {
     last.lastHigh = record.high;
     last.lastLow = record.low;
     this.#host.chunkChanged(last);
-    this.recordCount++;
     return 1;
   }
 
@@ -96,17 +93,19 @@ export class Series extends ChunkList implements ChunkOwner {
    * @returns how many records there are more.
    */
   insertRun(batch: InsertBatch, from: number, to: number, record: Rendered): number {
-    const countBefore = this.recordCount;
+    let more = 0;
     for (let at = from; at < to; ) {
       batch.point(record, at);
       const end = this.#appendRun(batch, at, to, record);
-      if (end > at) at = end;
-      else {
-        this.insert(record);
+      if (end > at) {
+        more += end - at;
+        at = end;
+      } else {
+        more += this.insert(record);
         at++;
       }
     }
-    return this.recordCount - countBefore;
+    return more;
   }
 
   /** Adds as many of them to a chunk's end as go there; returns where the others begin. */
@@ -124,10 +123,7 @@ export class Series extends ChunkList implements ChunkOwner {
       textBytes: store.chunkTextBytesMax - page.textLength,
       before: next,
     });
-    if (end > from) {
-      page.appendRun(store.slabs, batch, from, end);
-      this.recordCount += end - from;
-    }
+    if (end > from) page.appendRun(store.slabs, batch, from, end);
     this.#changed(chunk);
     return end;
   }
@@ -168,7 +164,6 @@ export class Series extends ChunkList implements ChunkOwner {
   load(chunk: Chunk): void {
     this.addAt(this.chunkCount, chunk);
     this.#host.chunkAdded();
-    this.recordCount += chunk.count;
   }
 
   /** The loaded chunks are complete and in order of time; otherwise the text of what is wrong. */
@@ -189,14 +184,17 @@ export class Series extends ChunkList implements ChunkOwner {
   /** Removes the records with `from <= ts <= to` and returns how many there were. */
   remove(from: Timestamp, to: Timestamp): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
-    const before = this.recordCount;
     const chunks = this.list();
+    let removed = 0;
     let firstGone = -1;
     let goneCount = 0;
     for (let next = firstChunkReaching(chunks, from); next < chunks.length; next++) {
       const chunk = chunks[next] as Chunk;
       if (chunk.startsAfter(to.high, to.low)) break;
-      if (this.#removeFrom(chunk, from, to) > 0) continue;
+      const before = chunk.count;
+      const left = this.#removeFrom(chunk, from, to);
+      removed += before - left;
+      if (left > 0) continue;
       // Chunks in between are covered whole, so those that go are neighbours.
       if (firstGone < 0) firstGone = next;
       goneCount++;
@@ -206,12 +204,11 @@ export class Series extends ChunkList implements ChunkOwner {
       this.take(chunks);
       this.#host.free(gone);
     }
-    return before - this.recordCount;
+    return removed;
   }
 
   /** Ends the document's life; whoever does that frees its chunks, and knows what that means on disk. */
   dismiss(): readonly Chunk[] {
-    this.recordCount = 0;
     this.free(this.#host.chunks.slabs);
     return this.chunks;
   }
@@ -280,7 +277,6 @@ export class Series extends ChunkList implements ChunkOwner {
       if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
       this.#host.chunks.seal(last);
     }
-    this.recordCount++;
     return this.#begin(this.chunkCount, record);
   }
 
@@ -296,7 +292,6 @@ export class Series extends ChunkList implements ChunkOwner {
       this.#changed(chunk);
       return 0;
     }
-    this.recordCount++;
     if (isFull(chunk, store, record)) {
       const next = this.chunkAt(at + 1);
       if (index === 0) return this.#begin(at, record);
@@ -364,7 +359,6 @@ export class Series extends ChunkList implements ChunkOwner {
   #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
     const store = this.#host.chunks;
     if (chunk.isCovered(from, to)) {
-      this.recordCount -= chunk.count;
       this.#host.chunkRemoved(chunk);
       chunk.isGone = true;
       return 0;
@@ -376,7 +370,6 @@ export class Series extends ChunkList implements ChunkOwner {
     const opened = store.open(chunk);
     opened.remove(first, end);
     opened.fit(store.slabs);
-    this.recordCount -= end - first;
     this.#changed(chunk);
     return chunk.count;
   }
