@@ -8,9 +8,36 @@ import { LongWork } from "../../src/engine/long_work.ts";
 import { hashBytes, Name, NameTable } from "../../src/engine/name.ts";
 import { escapeText } from "../../src/engine/raw_text.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
+import { NAME_LENGTH_MAX } from "../../src/protocol/limits.ts";
 import { IN_PIECES } from "./harness.ts";
 
 type Value = { readonly name: Name };
+
+test("names of every length stand where others do not, to the end of a slab, and a name that has gone is known", () => {
+  const slabs = new SlabAllocator();
+  // The longest that a client may choose takes six bytes a character.
+  const texts = Array.from({ length: 3000 }, (_, index) => "é".repeat(index % 700) + index);
+  texts.push("\0".repeat(NAME_LENGTH_MAX), "\0".repeat(NAME_LENGTH_MAX - 1), "", '"');
+  const names = texts.map((text) => new Name(text, slabs));
+  for (const [index, name] of names.entries()) {
+    const escaped = escapeText(texts[index] as string);
+    const bytes = name.slab.bytes.subarray(name.start - 1, name.end + 2);
+    expect(bytes.toString()).toBe(`"${escaped}":`);
+    expect([name.length, name.isFree, name.text]).toEqual([escaped.length, false, texts[index] as string]);
+    expect(name.equals(escaped, 0, escaped.length)).toBe(true);
+  }
+  for (const name of names) name.free(slabs);
+  expect(names.map((name) => name.text)).toEqual(texts);
+  expect(names.every((name) => name.isFree)).toBe(true);
+  expect(slabs.usedBytes).toBe(0);
+});
+
+test("a name that is longer than any client may choose is refused", () => {
+  const slabs = new SlabAllocator();
+  const text = "x".repeat(2 ** 15);
+  expect(() => new Name(text, slabs)).toThrow(new RangeError("a name takes at most 32767 bytes, not 32768"));
+  expect(slabs.usedBytes).toBe(0);
+});
 
 test("the keyed hash is HalfSipHash-2-4", () => {
   const bytes = Uint8Array.from({ length: 64 }, (_, index) => index);
