@@ -1,8 +1,8 @@
 /**
  * The records of an `ins`: a frame's bytes become a batch, without an object a record.
  *
- * It takes what clients in the field send and leaves everything unusual (a timestamp with an exponent, unknown
- * fields, escapes in names, anything that is wrong) to the schema, as frame_scanner.ts says.
+ * It takes what clients in the field send and leaves everything unusual (a timestamp with an exponent, escapes in names,
+ * anything that is wrong) to the schema, as frame_scanner.ts says. Fields that no record has are skipped.
  *
  * Where a message's `data` is a string that holds JSON, escaped_scanner.ts mostly does it all.
  * Otherwise one pass undoes the string's escapes; what it leaves is plain JSON in which a record's `data` stands as the
@@ -138,18 +138,19 @@ export class InsertScanner {
     let at = skipSpace(bytes, start + 1);
     for (;;) {
       const field = fieldAt(bytes, at);
-      if (field === 0 || (seen & field) !== 0) return NOT_TAKEN;
+      if ((seen & field) !== 0) return NOT_TAKEN;
       seen |= field;
-      at = valueAfter(bytes, at + (field === SEEN_TS ? 4 : field === SEEN_DATA ? 6 : 5));
-      if (field === SEEN_TS) {
+      if (field === 0) at = this.#skipField(scratch, at, dataEnd);
+      else at = valueAfter(bytes, at + (field === SEEN_TS ? 4 : field === SEEN_DATA ? 6 : 5));
+      if (field === 0) {
+        if (at === NOT_TAKEN) return NOT_TAKEN;
+      } else if (field === SEEN_TS) {
         if (!this.#scanTimestamp(bytes, at, columns, row)) return NOT_TAKEN;
         tsStart = this.#integerStart;
         tsEnd = this.#integerEnd;
         at = this.#end;
       } else if (field === SEEN_DATA && bytes[at] !== QUOTE) {
-        this.#values ??= new Scratch();
-        const values = this.#values;
-        values.makeRoom(VALUE_GROWTH * (bytes.length - at));
+        const values = this.#valuesFor(bytes);
         if (!this.#writer.write(bytes, scratch.view, at, false, values.bytes, values.view, 0))
           return NOT_TAKEN;
         source = values.buffer;
@@ -182,6 +183,30 @@ export class InsertScanner {
     batch.columns[row + COLUMN_TEXT_END] = batch.textLength;
     batch.count++;
     return at + 1;
+  }
+
+  /**
+   * A field that no record has: its value is written behind data that may be there, and forgotten. One whose name has
+   * escapes may be one that a record has.
+   *
+   * @returns where it ends, or -1.
+   */
+  #skipField({ bytes, view }: Scratch, start: number, dataEnd: number): number {
+    if (bytes[start] !== QUOTE) return NOT_TAKEN;
+    const nameEnd = plainEnd(view, start + 1);
+    if (bytes[nameEnd] !== QUOTE) return NOT_TAKEN;
+    const at = valueAfter(bytes, nameEnd + 1);
+    const values = this.#valuesFor(bytes);
+    if (at === 0 || !this.#writer.write(bytes, view, at, false, values.bytes, values.view, dataEnd))
+      return NOT_TAKEN;
+    return this.#writer.sourceEnd;
+  }
+
+  /** All values of a text have room in it, however long they become. */
+  #valuesFor(bytes: Uint8Array): Scratch {
+    this.#values ??= new Scratch();
+    this.#values.makeRoom(VALUE_GROWTH * bytes.length);
+    return this.#values;
   }
 
   /** An integer in the form JSON and we write it, as it is or as a string, or with a fraction, which is cut off. */

@@ -83,6 +83,17 @@ test.each<[string, string]>([
     "escapes undone in the outer text",
     '{"id":"1","type":"ins","data":"[{\\"ts\\":1,\\"doc\\":\\"\\u00e9\\ud83d\\ude00\\u0041\\",\\"data\\":\\"\\",\\"col\\":\\"c\\"}]"}',
   ],
+  [
+    "fields that no record has",
+    frameOf([
+      { unit: "°C", ...reading, tags: ["a", { b: null }], "": 0, ts2: -1.25, datum: true, é: '\t"' },
+      { t: {}, ...reading, "data ": [], __proto: 1, x: "x".repeat(3000) },
+    ]),
+  ],
+  [
+    "the same twice, around data that is a JSON value, and with names of their own kind",
+    '{"id":"1","type":"ins","data":[{"v":1,"ts":1,"v":"2","data":{"a":[1.50,"b"]},"v":{"data":"c"},"__proto__":{"ts":2},"1":3,"doc":"d","col":"c", "toString" : [ ] }]}',
+  ],
 ])("takes %s", (_, frame) => {
   expect(checkFrame(frame)).toBe(true);
 });
@@ -113,6 +124,10 @@ test.each<[string, string]>([
     '{"id":"1","type":"ins","data":"[{\\"ts\\":1,\\"doc\\":\\"d\\",\\"data\\":\\"a\\nb\\",\\"col\\":\\"c\\"}]"}',
   ],
   ["another type", '{"id":"ins","type":"qry","data":[]}'],
+  ["a field that no record has, with escapes in its name", frameOf([{ ...reading, 'a"b': 1 }])],
+  ["one of its own fields, with escapes in its name", frameOf([reading]).replace('\\"ts', '\\"t\\\\u0073')],
+  ["a value that no JSON has", frameOf([{ v: 1, ...reading }]).replace(":1,", ":01,")],
+  ["a field without a value", frameOf([{ v: 1, ...reading }]).replace(":1,", ",")],
   ["an empty id", '{"id":"","type":"ins","data":[]}'],
   ["a cut frame", frameOf([reading]).slice(0, -9)],
 ])("leaves %s to the schema", (_, frame) => {
@@ -146,6 +161,17 @@ const plainRecord = fc.record(
   { noNullPrototype: true },
 );
 
+/** The same with fields that no record has. */
+function withMore(record: fc.Arbitrary<object>): fc.Arbitrary<object> {
+  const name = fc.constantFrom("v", "ts ", "dat", "é", "1", 'a"', "constructor");
+  const value = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom<unknown>(1, -2.5, "x", null, true, ["a", {}], { data: "b" }) },
+    { weight: 1, arbitrary: fc.jsonValue() },
+  );
+  const more = fc.dictionary(name, value, { maxKeys: 2, noNullPrototype: true });
+  return fc.tuple(record, more).map(([fields, others]) => ({ ...fields, ...others }));
+}
+
 /** The same with its fields in any order. */
 function shuffled(record: fc.Arbitrary<object>): fc.Arbitrary<object> {
   return record.chain((fields) => {
@@ -160,7 +186,14 @@ function shuffled(record: fc.Arbitrary<object>): fc.Arbitrary<object> {
 const mutatedFrame = fc
   .tuple(
     fc.array(
-      shuffled(fc.oneof({ weight: 3, arbitrary: plainRecord }, { weight: 1, arbitrary: looseRecord })),
+      shuffled(
+        fc.oneof(
+          { weight: 6, arbitrary: plainRecord },
+          { weight: 3, arbitrary: withMore(plainRecord) },
+          { weight: 1, arbitrary: looseRecord },
+          { weight: 1, arbitrary: withMore(looseRecord) },
+        ),
+      ),
       {
         maxLength: 4,
       },
