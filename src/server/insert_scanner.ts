@@ -140,9 +140,9 @@ export class InsertScanner {
       const field = fieldAt(bytes, at);
       if ((seen & field) !== 0) return NOT_TAKEN;
       seen |= field;
-      if (field === 0) at = this.#skipField(scratch, at, dataEnd);
-      else at = valueAfter(bytes, at + (field === SEEN_TS ? 4 : field === SEEN_DATA ? 6 : 5));
+      if (field !== 0) at = valueAfter(bytes, at + (field === SEEN_TS ? 4 : field === SEEN_DATA ? 6 : 5));
       if (field === 0) {
+        at = this.#skipField(scratch, at, dataEnd);
         if (at === NOT_TAKEN) return NOT_TAKEN;
       } else if (field === SEEN_TS) {
         if (!this.#scanTimestamp(bytes, at, columns, row)) return NOT_TAKEN;
