@@ -40,21 +40,27 @@ export function growthAtMost(chunks: readonly Chunk[], sizes: Sizes, share: Shar
   const last = newestChunk(chunks);
   if (last === undefined) return fresh;
   const isAppended = last.endsBefore(earliest.high, earliest.low);
-  if (isAppended && canTake(last, sizes, share)) return 0;
   if (isAppended && isDone(last, sizes)) return fresh + ((last.page?.blockBytes ?? 0) >> 2);
   const first = isAppended ? chunks.length - 1 : Math.max(0, lastChunkStarting(chunks, earliest));
   const touched = Math.min(count, chunks.length - first);
   // Which of them is told where it can only be one.
-  if (touched === 1) return fresh + changedBytes(chunks[first] as Chunk, sizes, bytes / count);
-  return fresh + NEW_PAGE_FACTOR * sizes.chunkTextBytesMax * touched;
+  if (touched > 1) return fresh + NEW_PAGE_FACTOR * sizes.chunkTextBytesMax * touched;
+  const chunk = chunks[first] as Chunk;
+  return pageGrowth(chunk, sizes, share) ?? fresh + changedBytes(chunk, sizes, bytes / count);
 }
 
-/** Whether a chunk has room for so many records more, as it is. */
-function canTake(chunk: Chunk, { chunkRecordsMax, chunkTextBytesMax }: Sizes, share: Share): boolean {
+/** By how much the page of a chunk grows that takes all records of a share as it is; undefined for any other. */
+function pageGrowth(
+  chunk: Chunk,
+  { chunkRecordsMax, chunkTextBytesMax }: Sizes,
+  share: Share,
+): number | undefined {
   const page = chunk.isCopy ? undefined : chunk.page;
-  if (page === undefined || page.count + share.count > chunkRecordsMax) return false;
-  const used = page.textLength + page.count * ENTRY_BYTES;
-  return page.textLength + share.bytes <= chunkTextBytesMax && used + share.bytes <= page.blockBytes;
+  const isTaken =
+    page !== undefined &&
+    page.count + share.count <= chunkRecordsMax &&
+    page.textLength + share.bytes <= chunkTextBytesMax;
+  return isTaken ? page.growthAtMost(share.bytes) : undefined;
 }
 
 /** Whether nothing is added to a chunk any more, whatever its size. */

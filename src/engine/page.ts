@@ -12,7 +12,7 @@
 import { COLUMN_TEXT_END, COLUMN_TS_HIGH, COLUMN_TS_LOW, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import { ENTRY_BYTES, ENTRY_WORDS, firstNotBefore, firstNotBeforeNear } from "./page_index.ts";
 import { type Rendered, writeRendered } from "./rendered.ts";
-import type { Slab, SlabAllocator } from "./slab.ts";
+import { blockSize, type Slab, type SlabAllocator } from "./slab.ts";
 
 /** A document's first one, where its record needs no more. */
 export const PAGE_BYTES_AT_FIRST = 128;
@@ -46,6 +46,12 @@ export class Page {
 
   get textLength(): number {
     return this.textEnd - this.textStart;
+  }
+
+  /** By how many bytes its block grows at most when records come that take so many, with their entries. */
+  growthAtMost(bytes: number): number {
+    const needed = this.textLength + this.count * ENTRY_BYTES + bytes;
+    return needed <= this.blockBytes ? 0 : blockSize(nextBytes(needed)) - this.blockBytes;
   }
 
   tsHigh(index: number): number {
@@ -244,14 +250,6 @@ export class Page {
     slabs.giveBack(this.slab, this.start);
   }
 
-  /** How large the page is to be when it has to grow. */
-  get #nextBytes(): number {
-    const { blockBytes } = this;
-    if (blockBytes >= SMALL_PAGE_BYTES) return 2 * blockBytes;
-    // From there on in powers of two, the largest of which a full chunk fits in.
-    return Math.min(SMALL_PAGE_BYTES, blockBytes + (blockBytes >> 1));
-  }
-
   #entry(index: number): number {
     return this.#indexEnd - (index + 1) * ENTRY_WORDS;
   }
@@ -289,7 +287,7 @@ export class Page {
     if (this.#hasRoomBehind(textBytes, records)) return;
     const needed = this.textLength + textBytes + (this.count + records) * ENTRY_BYTES;
     if (needed <= this.blockBytes) this.#slide(0, 0);
-    else this.#move(slabs, Math.max(needed, this.#nextBytes), 0, 0);
+    else this.#move(slabs, Math.max(needed, nextBytes(this.blockBytes)), 0, 0);
   }
 
   /**
@@ -300,7 +298,7 @@ export class Page {
     const hasEntry = this.#indexEnd < this.#end || this.#hasRoomBehind(0, 1);
     if (this.textStart >= textBytes && hasEntry) return;
     const needed = this.textLength + textBytes + (this.count + 1) * ENTRY_BYTES;
-    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, this.#nextBytes);
+    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, nextBytes(this.blockBytes));
     const free = bytes - needed;
     const front = index === 0 ? free - (free >> 3) : free >> 1;
     const moreEntries = index === 0 ? Math.floor(front / FRONT_SHARE / ENTRY_BYTES) : 0;
@@ -375,4 +373,11 @@ export class Page {
       words[end] = (words[end] as number) + by;
     }
   }
+}
+
+/** How large a page of so many bytes is to be when it has to grow. */
+function nextBytes(bytes: number): number {
+  if (bytes >= SMALL_PAGE_BYTES) return 2 * bytes;
+  // From there on in powers of two, the largest of which a full chunk fits in.
+  return Math.min(SMALL_PAGE_BYTES, bytes + (bytes >> 1));
 }

@@ -1,7 +1,7 @@
 /**
  * Where records' bytes live: a few large buffers cut into blocks, instead of one heap object a chunk.
  *
- * A slab holds blocks of one size class (four classes to a doubling, so at most a fifth of a block is unused). A slab
+ * A slab holds blocks of one size class (eight classes to a doubling, so at most a ninth of a block is unused). A slab
  * whose last block is given back serves any other class, so memory follows the load from shape to shape. This is the
  * allocator of memcached and jemalloc; the garbage collector sees a few hundred buffers where there are millions of
  * records, and a block is copied from buffer to buffer without a view object.
@@ -186,13 +186,13 @@ function free(memory: ArrayBuffer): void {
 export function blockSize(bytes: number): number {
   if (bytes <= BLOCK_BYTES_MIN) return BLOCK_BYTES_MIN;
   if (bytes <= 128) return (bytes + 15) & ~15;
-  const step = 1 << (29 - Math.clz32(bytes - 1));
+  const step = 1 << (28 - Math.clz32(bytes - 1));
   return (bytes + step - 1) & -step;
 }
 
-/** A small number for each block size, below 64. */
+/** A small number for each block size, below 96. */
 function classOf(blockBytes: number): number {
   if (blockBytes <= 128) return blockBytes >> 4;
   const doubling = 31 - Math.clz32(blockBytes - 1);
-  return 9 + (doubling - 7) * 4 + ((blockBytes - 1) >> (doubling - 2)) - 4;
+  return 9 + (doubling - 7) * 8 + ((blockBytes - 1) >> (doubling - 3)) - 8;
 }

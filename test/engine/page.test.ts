@@ -215,3 +215,27 @@ test("a page that is filled from its end moves its text a few times only", () =>
   expect(page.count).toBe(200);
   expect(moves).toBeLessThan(25);
 });
+
+test("a page never grows by more than it says it will", () => {
+  const puts = fc.array(put, { minLength: 1, maxLength: 30 });
+  let grown = 0;
+  fc.assert(
+    fc.property(puts, puts, (first, then) => {
+      const slabs = new SlabAllocator();
+      const page = new Page(slabs, 128);
+      const records = [...first, ...then].map(({ at, length }) => {
+        return { at, text: `,{"ts":${at},"data":"${"x".repeat(length)}"}` };
+      });
+      for (const record of records.slice(0, first.length)) putInto(page, slabs, record);
+      const rest = records.slice(first.length);
+      const before = page.blockBytes;
+      const most = page.growthAtMost(rest.reduce((sum, { text }) => sum + text.length + ENTRY_BYTES, 0));
+      for (const record of rest) putInto(page, slabs, record);
+      expect(page.blockBytes - before).toBeLessThanOrEqual(most);
+      if (page.blockBytes - before === most && most > 0) grown++;
+    }),
+    { numRuns: 4000 },
+  );
+  // And often by just that.
+  expect(grown).toBeGreaterThan(200);
+});
