@@ -37,6 +37,7 @@ import type { TakenValues } from "./key_values.ts";
 import { nextTurn } from "./next_turn.ts";
 import type { Queue } from "./queue.ts";
 import type { Series } from "./series.ts";
+import type { SlabAllocator } from "./slab.ts";
 
 /** How much is taken in one turn of the event loop; tests make it little. */
 export type PortionSize = {
@@ -244,10 +245,10 @@ class Taken {
       if (chunk.isGone || chunk.owner.isGone) continue;
       chunk.isDirty = false;
       this.#giveNumber(chunk);
-      bytes += bodyBytesMax(chunk);
+      bytes += bodyBytesMax(chunk, this.#collection.chunks.slabs);
       this.chunks.push(chunk);
     }
-    return writeRows(this.chunks.slice(first), bytes);
+    return writeRows(this.chunks.slice(first), bytes, this.#collection.chunks.slabs);
   }
 
   /** A chunk that has stopped growing gets another number: what is stored for good is stored in a row. */
@@ -272,16 +273,16 @@ function takeNumbers(waiting: Queue<number>, taken: number[], most: number): Flo
   return numbers;
 }
 
-const bodyBytesMax = (chunk: Chunk): number =>
-  chunk.isPacked ? chunk.packed.length : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
+const bodyBytesMax = (chunk: Chunk, slabs: SlabAllocator): number =>
+  chunk.isPacked ? chunk.packed(slabs).length : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
 
-function writeRows(chunks: readonly Chunk[], bytesMax: number): ChunkRows {
+function writeRows(chunks: readonly Chunk[], bytesMax: number, slabs: SlabAllocator): ChunkRows {
   const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);
   const bodies = Buffer.allocUnsafeSlow(bytesMax);
   let at = 0;
   chunks.forEach((chunk, index) => {
     const start = at;
-    if (chunk.isPacked) at += chunk.packed.copy(bodies, at);
+    if (chunk.isPacked) at += chunk.packed(slabs).copy(bodies, at);
     else at = writePlain(chunk.page as NonNullable<Chunk["page"]>, bodies, at);
     const row = index * CHUNK_COLUMNS;
     columns[row + CHUNK_ID] = chunk.id;

@@ -9,8 +9,8 @@
  * known in every form. ChunkStore moves chunks between the forms.
  */
 import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
-import type { Page } from "./page.ts";
-import type { Slab, SlabAllocator } from "./slab.ts";
+import { NOT_PACKED, type Page } from "./page.ts";
+import type { SlabAllocator } from "./slab.ts";
 
 /** A document as its chunks see it. */
 export interface ChunkOwner {
@@ -35,123 +35,149 @@ const COPY = 1 << 4;
 const QUEUED = 1 << 5;
 const WATCHED = 1 << 6;
 const LISTED = 1 << 7;
-/** Above these bits stands how often its rest was doubled. */
+/** Above these bits stands how often its rest was doubled, and above that how many records there are. */
 const REST_SHIFT = 8;
+const REST_MAX = 15;
+const COUNT_SHIFT = 12;
+const COUNT_ONE = 1 << COUNT_SHIFT;
+/** No chunk has more records. */
+export const CHUNK_COUNT_MAX = (1 << 20) - 1;
 
 /** Before the packed bytes stands how many there are. */
 const LENGTH_BYTES = 4;
 
-/** There can be millions, so it has twelve properties and no more: with a thirteenth it takes half as much again. */
+/** There can be millions, so it has eight properties, which take 80 bytes: with a ninth it would take 112. */
 export class Chunk {
   readonly owner: ChunkOwner;
   /** Its number on disk, unique in the collection; 0 for one that was never saved. */
   id = 0;
-  count = 0;
   firstHigh = 0;
   firstLow = 0;
   lastHigh = 0;
   lastLow = 0;
-  page: Page | undefined = undefined;
-  /** When it was last read or changed, in the store's seconds. */
-  touchedAt = 0;
-  #flags = 0;
-  #packedSlab: Slab | undefined = undefined;
-  #packedStart = 0;
+  /** Flags, and what stands above them. */
+  #state = 0;
+  /** Its page; without one, where its packed form stands; undefined where it has neither. */
+  #body: Page | number | undefined = undefined;
 
   constructor(owner: ChunkOwner) {
     this.owner = owner;
   }
 
+  get count(): number {
+    return this.#state >>> COUNT_SHIFT;
+  }
+
+  set count(count: number) {
+    this.#state = (count << COUNT_SHIFT) | (this.#state & (COUNT_ONE - 1));
+  }
+
+  get page(): Page | undefined {
+    const body = this.#body;
+    return typeof body === "object" ? body : undefined;
+  }
+
+  /** The page of what is packed knows where that stands. */
+  set page(page: Page | undefined) {
+    const place = this.#packedPlace;
+    if (page !== undefined) {
+      page.packedPlace = place;
+      this.#body = page;
+    } else this.#body = place === NOT_PACKED ? undefined : place;
+  }
+
   /** Changed since it was last handed to a checkpoint. */
   get isDirty(): boolean {
-    return (this.#flags & DIRTY) !== 0;
+    return (this.#state & DIRTY) !== 0;
   }
 
   set isDirty(value: boolean) {
-    this.#flags = value ? this.#flags | DIRTY : this.#flags & ~DIRTY;
+    this.#state = value ? this.#state | DIRTY : this.#state & ~DIRTY;
   }
 
   /** The last checkpoint that was committed holds it as it is now. */
   get isOnDisk(): boolean {
-    return (this.#flags & ON_DISK) !== 0;
+    return (this.#state & ON_DISK) !== 0;
   }
 
   set isOnDisk(value: boolean) {
-    this.#flags = value ? this.#flags | ON_DISK : this.#flags & ~ON_DISK;
+    this.#state = value ? this.#state | ON_DISK : this.#state & ~ON_DISK;
   }
 
   /** Was its document's newest when it was last handed to a checkpoint. */
   get wasNewest(): boolean {
-    return (this.#flags & WAS_NEWEST) !== 0;
+    return (this.#state & WAS_NEWEST) !== 0;
   }
 
   set wasNewest(value: boolean) {
-    this.#flags = value ? this.#flags | WAS_NEWEST : this.#flags & ~WAS_NEWEST;
+    this.#state = value ? this.#state | WAS_NEWEST : this.#state & ~WAS_NEWEST;
   }
 
   /** No longer part of its document: whoever still holds it lets it go. */
   get isGone(): boolean {
-    return (this.#flags & GONE) !== 0;
+    return (this.#state & GONE) !== 0;
   }
 
   set isGone(value: boolean) {
-    this.#flags = value ? this.#flags | GONE : this.#flags & ~GONE;
+    this.#state = value ? this.#state | GONE : this.#state & ~GONE;
   }
 
   /** Its page is only a copy of what is packed, or on disk. */
   get isCopy(): boolean {
-    return (this.#flags & COPY) !== 0;
+    return (this.#state & COPY) !== 0;
   }
 
   set isCopy(value: boolean) {
-    this.#flags = value ? this.#flags | COPY : this.#flags & ~COPY;
+    this.#state = value ? this.#state | COPY : this.#state & ~COPY;
   }
 
   /** Waits, full, in the store's queue to be packed. */
   get isQueued(): boolean {
-    return (this.#flags & QUEUED) !== 0;
+    return (this.#state & QUEUED) !== 0;
   }
 
   set isQueued(value: boolean) {
-    this.#flags = value ? this.#flags | QUEUED : this.#flags & ~QUEUED;
+    this.#state = value ? this.#state | QUEUED : this.#state & ~QUEUED;
   }
 
   /** Waits, as its document's newest, in the store's other queue to be packed. */
   get isWatched(): boolean {
-    return (this.#flags & WATCHED) !== 0;
+    return (this.#state & WATCHED) !== 0;
   }
 
   set isWatched(value: boolean) {
-    this.#flags = value ? this.#flags | WATCHED : this.#flags & ~WATCHED;
+    this.#state = value ? this.#state | WATCHED : this.#state & ~WATCHED;
   }
 
   /** Waits in the store's queue of packed chunks that may be let go. */
   get isListed(): boolean {
-    return (this.#flags & LISTED) !== 0;
+    return (this.#state & LISTED) !== 0;
   }
 
   set isListed(value: boolean) {
-    this.#flags = value ? this.#flags | LISTED : this.#flags & ~LISTED;
+    this.#state = value ? this.#state | LISTED : this.#state & ~LISTED;
   }
 
   /** How often the time was doubled for which it has to rest before it is packed. */
   get restDoublings(): number {
-    return this.#flags >>> REST_SHIFT;
+    return (this.#state >>> REST_SHIFT) & REST_MAX;
   }
 
-  set restDoublings(count: number) {
-    this.#flags = (this.#flags & ((1 << REST_SHIFT) - 1)) | (count << REST_SHIFT);
+  set restDoublings(doublings: number) {
+    this.#state = (this.#state & ~(REST_MAX << REST_SHIFT)) | (doublings << REST_SHIFT);
   }
 
   get isPacked(): boolean {
-    return this.#packedSlab !== undefined;
+    return this.#packedPlace !== NOT_PACKED;
   }
 
   /** The packed form, where it stands: it is there until the chunk is opened or let go. */
-  get packed(): Buffer {
-    const { bytes, words } = this.#packedSlab as Slab;
-    const start = this.#packedStart + LENGTH_BYTES;
-    return bytes.subarray(start, start + (words[this.#packedStart >> 2] as number));
+  packed(slabs: SlabAllocator): Buffer {
+    const place = this.#packedPlace;
+    const { bytes, words } = slabs.slabAt(place);
+    const offset = slabs.offsetAt(place);
+    const start = offset + LENGTH_BYTES;
+    return bytes.subarray(start, start + (words[offset >> 2] as number));
   }
 
   keepPacked(slabs: SlabAllocator, packed: Uint8Array): void {
@@ -159,13 +185,25 @@ export class Chunk {
     const start = slab.take();
     slab.words[start >> 2] = packed.length;
     slab.bytes.set(packed, start + LENGTH_BYTES);
-    this.#packedSlab = slab;
-    this.#packedStart = start;
+    this.#packedPlace = slabs.placeOf(slab, start);
   }
 
   dropPacked(slabs: SlabAllocator): void {
-    slabs.giveBack(this.#packedSlab as Slab, this.#packedStart);
-    this.#packedSlab = undefined;
+    const place = this.#packedPlace;
+    slabs.giveBack(slabs.slabAt(place), slabs.offsetAt(place));
+    this.#packedPlace = NOT_PACKED;
+  }
+
+  get #packedPlace(): number {
+    const body = this.#body;
+    if (typeof body === "number") return body;
+    return body === undefined ? NOT_PACKED : body.packedPlace;
+  }
+
+  set #packedPlace(place: number) {
+    const { page } = this;
+    if (page !== undefined) page.packedPlace = place;
+    else this.#body = place === NOT_PACKED ? undefined : place;
   }
 
   /** Whether it can be changed as it is. */
@@ -187,6 +225,13 @@ export class Chunk {
     this.lastLow = page.tsLow(page.count - 1);
   }
 
+  /** The same after a record later than all others was added. */
+  appended({ high, low }: Timestamp): void {
+    this.#state += COUNT_ONE;
+    this.lastHigh = high;
+    this.lastLow = low;
+  }
+
   /** The same after record `index` was put in: pages' indexes are not looked at, which are likely to be in no cache. */
   inserted(index: number, { high, low }: Timestamp): void {
     if (index === 0) {
@@ -197,7 +242,7 @@ export class Chunk {
       this.lastHigh = high;
       this.lastLow = low;
     }
-    this.count++;
+    this.#state += COUNT_ONE;
   }
 
   /** Whether record `index` is of a time; it is the first at or after that. */

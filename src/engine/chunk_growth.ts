@@ -13,7 +13,7 @@ import type { Rendered } from "./rendered.ts";
 /** What of a batch comes to one document, and the time of the first of it. */
 export type Share = { bytes: number; count: number; earliest: Timestamp };
 
-type Sizes = Pick<ChunkStore, "chunkRecordsMax" | "chunkTextBytesMax">;
+type Sizes = Pick<ChunkStore, "chunkRecordsMax" | "chunkTextBytesMax" | "slabs">;
 
 /**
  * Whether nothing is added to a chunk any more. A cold one is not read back from disk for that when it is half full:
@@ -69,11 +69,11 @@ function isDone(chunk: Chunk, sizes: Sizes): boolean {
 }
 
 /** What it takes at most to change a chunk: its page grows or is split, or it gets one. */
-function changedBytes(chunk: Chunk, { chunkTextBytesMax }: Sizes, recordBytes: number): number {
+function changedBytes(chunk: Chunk, { chunkTextBytesMax, slabs }: Sizes, recordBytes: number): number {
   const { page, count } = chunk;
   if (page !== undefined && !chunk.isCopy) return NEW_PAGE_FACTOR * page.blockBytes;
   const text = chunk.isPacked
-    ? unpackedBytesMax(chunk.packed, count)
+    ? unpackedBytesMax(chunk.packed(slabs), count)
     : Math.min(chunkTextBytesMax, count * recordBytes);
   return NEW_PAGE_FACTOR * (text + count * ENTRY_BYTES);
 }

@@ -13,7 +13,7 @@ import { Queue } from "./queue.ts";
 import { SlabAllocator } from "./slab.ts";
 
 /** A chunk's object and what refers to it, counted on a heap of a million of them. */
-const CHUNK_BYTES = 120;
+const CHUNK_BYTES = 88;
 /** A chunk is packed when nobody has touched it for so long. */
 const REST_SECONDS = 30;
 /** A chunk that was packed too early, and grew on, rests twice as long the next time, up to about an hour. */
@@ -114,22 +114,16 @@ export class ChunkStore {
 
   /** The chunk's page, to be read and not changed; it holds until the next call of any method. */
   read(chunk: Chunk): Page {
-    chunk.touchedAt = this.seconds;
-    if (chunk.page !== undefined) return chunk.page;
-    const page = this.#unpack(chunk);
-    this.#dropOldCopies(this.#unpackedBytesMax - page.blockBytes);
-    chunk.isCopy = true;
-    chunk.page = page;
-    this.#copies.push(chunk);
-    this.#copiesBytes += page.blockBytes;
+    const page = chunk.page ?? this.#addCopy(chunk);
+    page.touchedAt = this.seconds;
     return page;
   }
 
   /** The chunk's page, to be changed: the packed form is given up. */
   open(chunk: Chunk): Page {
-    chunk.touchedAt = this.seconds;
-    if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
     const page = chunk.page ?? this.#unpack(chunk);
+    page.touchedAt = this.seconds;
+    if (chunk.isOpen) return page;
     if (chunk.isPacked) chunk.dropPacked(this.slabs);
     else this.coldCount--;
     if (chunk.isCopy) this.#noLongerCopy(chunk);
@@ -139,8 +133,11 @@ export class ChunkStore {
 
   /** The same for a document's newest chunk: one that was packed, and is asked for again, rests longer next time. */
   openNewest(chunk: Chunk): Page {
-    chunk.touchedAt = this.seconds;
-    if (chunk.page !== undefined && !chunk.isCopy) return chunk.page;
+    const { page } = chunk;
+    if (page !== undefined && !chunk.isCopy) {
+      page.touchedAt = this.seconds;
+      return page;
+    }
     chunk.restDoublings = Math.min(chunk.restDoublings + 1, REST_DOUBLINGS_MAX);
     this.watch(chunk);
     return this.open(chunk);
@@ -158,9 +155,10 @@ export class ChunkStore {
 
   /** A document's newest chunk, to be read: it stays open for the next poll, unless memory is short. */
   readNewest(chunk: Chunk): Page {
-    if (chunk.page !== undefined) {
-      chunk.touchedAt = this.seconds;
-      return chunk.page;
+    const { page } = chunk;
+    if (page !== undefined) {
+      page.touchedAt = this.seconds;
+      return page;
     }
     return this.isShort ? this.read(chunk) : this.openNewest(chunk);
   }
@@ -243,7 +241,8 @@ export class ChunkStore {
         left++;
         continue;
       }
-      if (this.seconds - chunk.touchedAt < this.#restSeconds << chunk.restDoublings) {
+      const { touchedAt } = chunk.page as Page;
+      if (this.seconds - touchedAt < this.#restSeconds << chunk.restDoublings) {
         young++;
         this.#enter(queue, chunk);
       } else {
@@ -306,12 +305,17 @@ export class ChunkStore {
       chunk.isListed = false;
       if (chunk.isGone) this.#goneListed--;
       if (chunk.isGone || !chunk.isPacked) continue;
-      if (chunk.isOnDisk && (isUrgent || this.seconds - chunk.touchedAt > LATELY_SECONDS)) {
+      if (chunk.isOnDisk && (isUrgent || !this.#isReadLately(chunk))) {
         this.#cool(chunk);
         gone++;
       } else this.#list(chunk);
     }
     return gone > 0;
+  }
+
+  /** What is read has a copy. */
+  #isReadLately({ page }: Chunk): boolean {
+    return page !== undefined && this.seconds - page.touchedAt <= LATELY_SECONDS;
   }
 
   #cool(chunk: Chunk): void {
@@ -338,8 +342,18 @@ export class ChunkStore {
   }
 
   #unpack(chunk: Chunk): Page {
-    const packed = chunk.isPacked ? chunk.packed : chunk.owner.readChunk(chunk.id);
+    const packed = chunk.isPacked ? chunk.packed(this.slabs) : chunk.owner.readChunk(chunk.id);
     return unpackPage(this.slabs, packed, chunk);
+  }
+
+  #addCopy(chunk: Chunk): Page {
+    const page = this.#unpack(chunk);
+    this.#dropOldCopies(this.#unpackedBytesMax - page.blockBytes);
+    chunk.isCopy = true;
+    chunk.page = page;
+    this.#copies.push(chunk);
+    this.#copiesBytes += page.blockBytes;
+    return page;
   }
 
   #dropOldCopies(bytesMax: number): void {

@@ -18,6 +18,7 @@ import {
   StorageError,
   type ValueRows,
 } from "../storage/storage.ts";
+import { CHUNK_COUNT_MAX } from "./chunk.ts";
 import type { Collection } from "./collection.ts";
 import { type Command, type GroupReader, readGroup } from "./journal_entry.ts";
 import { RawText } from "./raw_text.ts";
@@ -135,9 +136,12 @@ function loadChunks(
     const series = documents.get(column(row, CHUNK_DOCUMENT));
     if (series === undefined)
       throw damagedFile(file, `chunk ${column(row, CHUNK_ID)} belongs to no document`);
+    const count = column(row, CHUNK_COUNT);
+    if (count > CHUNK_COUNT_MAX)
+      throw damagedFile(file, `chunk ${column(row, CHUNK_ID)} has ${count} records`);
     const chunk = collection.chunks.createCold(series);
     chunk.id = column(row, CHUNK_ID);
-    chunk.count = column(row, CHUNK_COUNT);
+    chunk.count = count;
     chunk.firstHigh = column(row, CHUNK_FIRST_HIGH);
     chunk.firstLow = column(row, CHUNK_FIRST_LOW);
     chunk.lastHigh = column(row, CHUNK_LAST_HIGH);

@@ -20,6 +20,8 @@ export const PAGE_BYTES_AT_FIRST = 128;
 export const NEW_PAGE_FACTOR = 2;
 /** A smaller page grows by half: there are many of those where most documents are short. A larger one doubles. */
 const SMALL_PAGE_BYTES = 4096;
+/** For `packedPlace`. */
+export const NOT_PACKED = -1;
 /** Of the room in front an entry of the index has this part: a record of 100 bytes has one of 12. */
 const FRONT_SHARE = 8;
 
@@ -31,6 +33,10 @@ export class Page {
   slab: Slab;
   /** Where the page begins in its slab, in bytes. */
   start: number;
+  /** When it was last read or changed, in the seconds of the store of its chunk. */
+  touchedAt = 0;
+  /** Where the packed form stands of which it is a copy. */
+  packedPlace = NOT_PACKED;
   /** Where entry 0 ends, in the slab's words: what the page has behind it is spare. */
   #indexEnd: number;
 

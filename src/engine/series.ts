@@ -72,9 +72,7 @@ export class Series extends ChunkList implements ChunkOwner {
     if (!isAppended) return this.#insertElsewhere(last, record);
     // The hot path: nothing is measured again but the end.
     store.openNewest(last).append(store.slabs, record);
-    last.count++;
-    last.lastHigh = record.high;
-    last.lastLow = record.low;
+    last.appended(record);
     this.#host.chunkChanged(last);
     return 1;
   }
@@ -321,9 +319,9 @@ export class Series extends ChunkList implements ChunkOwner {
     const chunk = store.create(this, previous);
     // A document that has filled a chunk will fill another: its page begins large, and moves less often.
     const expected = (previous?.page?.blockBytes ?? 0) >> 2;
-    chunk.page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from, expected));
-    chunk.page.append(store.slabs, record);
-    this.#place(at, chunk);
+    const page = new Page(store.slabs, Math.max(PAGE_BYTES_AT_FIRST, record.to - record.from, expected));
+    page.append(store.slabs, record);
+    this.#place(at, chunk, page);
     return 1;
   }
 
@@ -332,12 +330,14 @@ export class Series extends ChunkList implements ChunkOwner {
     const chunk = this.chunkAt(at) as Chunk;
     const page = store.open(chunk);
     const tail = store.create(this, chunk);
-    tail.page = page.splitOff(store.slabs, index);
-    this.#place(at + 1, tail);
+    this.#place(at + 1, tail, page.splitOff(store.slabs, index));
     this.#changed(chunk);
   }
 
-  #place(at: number, chunk: Chunk): void {
+  /** Puts a new chunk among the others. */
+  #place(at: number, chunk: Chunk, page: Page): void {
+    page.touchedAt = this.#host.chunks.seconds;
+    chunk.page = page;
     this.#host.chunkAdded();
     const isNewest = at === this.chunkCount;
     this.addAt(at, chunk);

@@ -16,6 +16,10 @@ const BLOCK_BYTES_MIN = 16;
 const BLOCK_BYTES_MAX = 64 * 1024;
 /** Empty slabs that are kept for the next need; further ones go back to the system. */
 const SPARE_SLABS_MAX = 8;
+/** A block begins at a multiple of this. */
+const BLOCK_ALIGNMENT = 16;
+/** So many such places has the largest slab that is cut into blocks; a block that is a slab begins at 0. */
+const PLACES_A_SLAB = SLAB_BYTES_MAX / BLOCK_ALIGNMENT;
 const NONE = -1;
 
 /*
@@ -33,6 +37,8 @@ export class Slab {
   /** The same memory, to copy eight bytes at a time wherever they begin. */
   readonly view: DataView;
   readonly blockBytes: number;
+  /** Which of its allocator's slabs it is. */
+  readonly number: number;
   /** Where this slab stands in its class' list of slabs with room; -1 when it is full. */
   roomIndex = NONE;
 
@@ -41,11 +47,12 @@ export class Slab {
   #neverUsed = 0;
   #usedBlocks = 0;
 
-  constructor(memory: ArrayBuffer, blockBytes: number) {
+  constructor(memory: ArrayBuffer, { blockBytes, number }: { blockBytes: number; number: number }) {
     this.bytes = Buffer.from(memory);
     this.words = new Int32Array(memory);
     this.view = new DataView(memory);
     this.blockBytes = blockBytes;
+    this.number = number;
   }
 
   /** How far it was ever written to: the rest is no memory yet. */
@@ -91,6 +98,9 @@ export class SlabAllocator {
   usedBytes = 0;
   readonly #slabBytes: number;
   #touchedBytes = 0;
+  /** All slabs, by their numbers, and the numbers of those that are gone. */
+  readonly #slabs: (Slab | undefined)[] = [];
+  readonly #freeNumbers: number[] = [];
   readonly #withRoom: Slab[][] = [];
   /** Memory of slabs that are empty. */
   readonly #spare: ArrayBuffer[] = [];
@@ -112,7 +122,7 @@ export class SlabAllocator {
     this.usedBytes += blockBytes;
     if (blockBytes > BLOCK_BYTES_MAX) {
       this.#touchedBytes += blockBytes;
-      return new Slab(new ArrayBuffer(blockBytes), blockBytes);
+      return this.#create(new ArrayBuffer(blockBytes), blockBytes);
     }
     const sizeClass = classOf(blockBytes);
     this.#withRoom[sizeClass] ??= [];
@@ -128,7 +138,7 @@ export class SlabAllocator {
       candidates.pop();
       last.roomIndex = NONE;
     }
-    const slab = new Slab(this.#spare.pop() ?? new ArrayBuffer(this.#slabBytes), blockBytes);
+    const slab = this.#create(this.#spare.pop() ?? new ArrayBuffer(this.#slabBytes), blockBytes);
     this.#unneeded = Math.min(this.#unneeded, this.#spare.length);
     this.#touchedBytes += blockBytes;
     slab.roomIndex = candidates.length;
@@ -141,6 +151,7 @@ export class SlabAllocator {
     slab.giveBack(offset);
     if (slab.blockBytes > BLOCK_BYTES_MAX) {
       this.#touchedBytes -= slab.touchedBytes;
+      this.#forget(slab);
       free(slab.words.buffer as ArrayBuffer);
       return;
     }
@@ -152,6 +163,21 @@ export class SlabAllocator {
     }
   }
 
+  /** A block in one number, for those who have millions: a slab and an offset would be two properties. */
+  placeOf(slab: Slab, offset: number): number {
+    return slab.number * PLACES_A_SLAB + offset / BLOCK_ALIGNMENT;
+  }
+
+  /** The slab of a place that `placeOf` gave. */
+  slabAt(place: number): Slab {
+    return this.#slabs[Math.floor(place / PLACES_A_SLAB)] as Slab;
+  }
+
+  /** The offset in it. */
+  offsetAt(place: number): number {
+    return (place % PLACES_A_SLAB) * BLOCK_ALIGNMENT;
+  }
+
   /** Gives the system what was not needed since the last call; to be called now and then. */
   trim(): void {
     for (const memory of this.#spare.splice(0, this.#unneeded)) free(memory);
@@ -159,6 +185,18 @@ export class SlabAllocator {
       for (const slab of candidates?.filter(({ isEmpty }) => isEmpty) ?? []) this.#retire(slab, candidates);
     }
     this.#unneeded = this.#spare.length;
+  }
+
+  #create(memory: ArrayBuffer, blockBytes: number): Slab {
+    const number = this.#freeNumbers.pop() ?? this.#slabs.length;
+    const slab = new Slab(memory, { blockBytes, number });
+    this.#slabs[number] = slab;
+    return slab;
+  }
+
+  #forget({ number }: Slab): void {
+    this.#slabs[number] = undefined;
+    this.#freeNumbers.push(number);
   }
 
   #retire(slab: Slab, candidates: Slab[]): void {
@@ -171,6 +209,7 @@ export class SlabAllocator {
       slab.roomIndex = NONE;
     }
     this.#touchedBytes -= slab.touchedBytes;
+    this.#forget(slab);
     const memory = slab.words.buffer as ArrayBuffer;
     if (this.#spare.length < SPARE_SLABS_MAX) this.#spare.push(memory);
     else free(memory);

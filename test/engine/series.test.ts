@@ -26,12 +26,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 class Document {
-  readonly store = new ChunkStore({ ...SMALL_CHUNKS, unpackedBytesMax: 100_000, isSaved: false });
+  readonly store: ChunkStore;
   readonly changed = new Set<object>();
   readonly series: Series;
   #seconds = 0;
 
-  constructor() {
+  constructor(restSeconds = 0) {
+    this.store = new ChunkStore({ ...SMALL_CHUNKS, unpackedBytesMax: 100_000, restSeconds, isSaved: false });
     const host: SeriesHost = {
       chunks: this.store,
       chunkAdded: () => {},
@@ -97,4 +98,33 @@ test("a run becomes the same chunks as its records one by one, wherever it goes"
     }),
     { numRuns: 600 },
   );
+});
+
+test("a chunk is not packed before it has rested, one that has just begun neither", () => {
+  const { series, store } = new Document(30);
+  const batch = new InsertBatch();
+  for (let at = 0; at < 5; at++) batch.add({ col: "c", doc: "d", ts: timeOf(at), data: "x" });
+  const record = noRecord();
+  record.source = batch.text;
+  record.view = batch.textView;
+  const insert = (index: number): void => {
+    batch.point(record, index);
+    series.insert(record);
+  };
+  const packed = (): boolean[] => series.chunks.map(({ isPacked }) => isPacked);
+  store.tidy(1000);
+  insert(0);
+  store.tidy(1020);
+  expect(packed()).toEqual([false]);
+  insert(1);
+  store.tidy(1040);
+  expect(packed()).toEqual([false]);
+  for (const index of [2, 3]) insert(index);
+  store.tidy(1060);
+  // The fifth begins a chunk, and the one that is full has rested since.
+  insert(4);
+  store.tidy(1075);
+  expect(packed()).toEqual([true, false]);
+  store.tidy(1090);
+  expect(packed()).toEqual([true, true]);
 });
