@@ -35,13 +35,19 @@ const COPY = 1 << 4;
 const QUEUED = 1 << 5;
 const WATCHED = 1 << 6;
 const LISTED = 1 << 7;
-/** Above these bits stands how often its rest was doubled, and above that how many records there are. */
+/*
+ * Above these bits stand how often its rest was doubled, when it was last read or changed, and how many records there are.
+ */
 const REST_SHIFT = 8;
-const REST_MAX = 15;
-const COUNT_SHIFT = 12;
+const REST_MASK = 7;
+const TOUCHED_SHIFT = 11;
+const TOUCHED_MASK = 1023;
+const COUNT_SHIFT = 21;
 const COUNT_ONE = 1 << COUNT_SHIFT;
 /** No chunk has more records. */
-export const CHUNK_COUNT_MAX = (1 << 20) - 1;
+export const CHUNK_COUNT_MAX = 2047;
+/** When it was touched is told in steps of four seconds, and after an hour and eight minutes anew. */
+const STEP_SHIFT = 2;
 
 /** Before the packed bytes stands how many there are. */
 const LENGTH_BYTES = 4;
@@ -74,7 +80,7 @@ export class Chunk {
 
   get page(): Page | undefined {
     const body = this.#body;
-    return typeof body === "object" ? body : undefined;
+    return typeof body === "number" ? undefined : body;
   }
 
   /** The page of what is packed knows where that stands. */
@@ -160,11 +166,23 @@ export class Chunk {
 
   /** How often the time was doubled for which it has to rest before it is packed. */
   get restDoublings(): number {
-    return (this.#state >>> REST_SHIFT) & REST_MAX;
+    return (this.#state >>> REST_SHIFT) & REST_MASK;
   }
 
   set restDoublings(doublings: number) {
-    this.#state = (this.#state & ~(REST_MAX << REST_SHIFT)) | (doublings << REST_SHIFT);
+    this.#state = (this.#state & ~(REST_MASK << REST_SHIFT)) | (doublings << REST_SHIFT);
+  }
+
+  /** Notes that it is read or changed. */
+  touch(seconds: number): void {
+    const touched = (seconds >> STEP_SHIFT) & TOUCHED_MASK;
+    this.#state = (this.#state & ~(TOUCHED_MASK << TOUCHED_SHIFT)) | (touched << TOUCHED_SHIFT);
+  }
+
+  /** For how many seconds it was not touched, give or take four; after more than an hour it may be any number. */
+  secondsUntouched(seconds: number): number {
+    const touched = (this.#state >>> TOUCHED_SHIFT) & TOUCHED_MASK;
+    return (((seconds >> STEP_SHIFT) - touched) & TOUCHED_MASK) << STEP_SHIFT;
   }
 
   get isPacked(): boolean {

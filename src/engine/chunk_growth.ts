@@ -6,8 +6,8 @@ import type { Chunk } from "./chunk.ts";
 import { unpackedBytesMax } from "./chunk_codec.ts";
 import { lastChunkStarting, newestChunk } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-import { NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page.ts";
 import { ENTRY_BYTES } from "./page_index.ts";
+import { NEW_PAGE_FACTOR, PAGE_BYTES_AT_FIRST } from "./page_size.ts";
 import type { Rendered } from "./rendered.ts";
 
 /** What of a batch comes to one document, and the time of the first of it. */
@@ -26,8 +26,10 @@ export function isClosed(chunk: Chunk, { chunkRecordsMax }: Sizes): boolean {
 /** Whether a chunk has no room for a record; where it is packed, its text is taken to have. */
 export function isFull(chunk: Chunk, sizes: Sizes, record: Rendered): boolean {
   if (isClosed(chunk, sizes)) return true;
-  const textLength = chunk.page?.textLength;
-  return textLength !== undefined && textLength + record.to - record.from > sizes.chunkTextBytesMax;
+  const { page } = chunk;
+  const textBytesMax = sizes.chunkTextBytesMax - (record.to - record.from);
+  // Where a text ends is no less than its length, and mostly as much.
+  return page !== undefined && page.textEnd > textBytesMax && page.textLength > textBytesMax;
 }
 
 /**

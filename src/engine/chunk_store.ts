@@ -100,6 +100,7 @@ export class ChunkStore {
     // A document that is written to now and then is so for good.
     this.objectBytes += CHUNK_BYTES;
     const chunk = new Chunk(owner);
+    chunk.touch(this.seconds);
     if (previous !== undefined) chunk.restDoublings = previous.restDoublings;
     return chunk;
   }
@@ -114,15 +115,14 @@ export class ChunkStore {
 
   /** The chunk's page, to be read and not changed; it holds until the next call of any method. */
   read(chunk: Chunk): Page {
-    const page = chunk.page ?? this.#addCopy(chunk);
-    page.touchedAt = this.seconds;
-    return page;
+    chunk.touch(this.seconds);
+    return chunk.page ?? this.#addCopy(chunk);
   }
 
   /** The chunk's page, to be changed: the packed form is given up. */
   open(chunk: Chunk): Page {
+    chunk.touch(this.seconds);
     const page = chunk.page ?? this.#unpack(chunk);
-    page.touchedAt = this.seconds;
     if (chunk.isOpen) return page;
     if (chunk.isPacked) chunk.dropPacked(this.slabs);
     else this.coldCount--;
@@ -133,11 +133,9 @@ export class ChunkStore {
 
   /** The same for a document's newest chunk: one that was packed, and is asked for again, rests longer next time. */
   openNewest(chunk: Chunk): Page {
+    chunk.touch(this.seconds);
     const { page } = chunk;
-    if (page !== undefined && !chunk.isCopy) {
-      page.touchedAt = this.seconds;
-      return page;
-    }
+    if (page !== undefined && !chunk.isCopy) return page;
     chunk.restDoublings = Math.min(chunk.restDoublings + 1, REST_DOUBLINGS_MAX);
     this.watch(chunk);
     return this.open(chunk);
@@ -157,7 +155,7 @@ export class ChunkStore {
   readNewest(chunk: Chunk): Page {
     const { page } = chunk;
     if (page !== undefined) {
-      page.touchedAt = this.seconds;
+      chunk.touch(this.seconds);
       return page;
     }
     return this.isShort ? this.read(chunk) : this.openNewest(chunk);
@@ -241,8 +239,7 @@ export class ChunkStore {
         left++;
         continue;
       }
-      const { touchedAt } = chunk.page as Page;
-      if (this.seconds - touchedAt < this.#restSeconds << chunk.restDoublings) {
+      if (chunk.secondsUntouched(this.seconds) < this.#restSeconds << chunk.restDoublings) {
         young++;
         this.#enter(queue, chunk);
       } else {
@@ -305,17 +302,12 @@ export class ChunkStore {
       chunk.isListed = false;
       if (chunk.isGone) this.#goneListed--;
       if (chunk.isGone || !chunk.isPacked) continue;
-      if (chunk.isOnDisk && (isUrgent || !this.#isReadLately(chunk))) {
+      if (chunk.isOnDisk && (isUrgent || chunk.secondsUntouched(this.seconds) > LATELY_SECONDS)) {
         this.#cool(chunk);
         gone++;
       } else this.#list(chunk);
     }
     return gone > 0;
-  }
-
-  /** What is read has a copy. */
-  #isReadLately({ page }: Chunk): boolean {
-    return page !== undefined && this.seconds - page.touchedAt <= LATELY_SECONDS;
   }
 
   #cool(chunk: Chunk): void {
@@ -331,9 +323,10 @@ export class ChunkStore {
 
   #pack(chunk: Chunk): void {
     const page = chunk.page as Page;
-    this.#adoptPacked(chunk, packPage(page));
+    const packed = packPage(page);
     page.free(this.slabs);
     chunk.page = undefined;
+    this.#adoptPacked(chunk, packed);
   }
 
   #adoptPacked(chunk: Chunk, bytes: Uint8Array): void {

@@ -11,34 +11,29 @@
  */
 import { COLUMN_TEXT_END, COLUMN_TS_HIGH, COLUMN_TS_LOW, COLUMNS, type InsertBatch } from "./insert_batch.ts";
 import { ENTRY_BYTES, ENTRY_WORDS, firstNotBefore, firstNotBeforeNear } from "./page_index.ts";
+import { nextPageBytes, pageGrowthAtMost } from "./page_size.ts";
 import { type Rendered, writeRendered } from "./rendered.ts";
-import { blockSize, type Slab, type SlabAllocator } from "./slab.ts";
+import type { Slab, SlabAllocator } from "./slab.ts";
 
-/** A document's first one, where its record needs no more. */
-export const PAGE_BYTES_AT_FIRST = 128;
-/** A page that grows has up to so many times the room that it needs. */
-export const NEW_PAGE_FACTOR = 2;
-/** A smaller page grows by half: there are many of those where most documents are short. A larger one doubles. */
-const SMALL_PAGE_BYTES = 4096;
-/** For `packedPlace`. */
 export const NOT_PACKED = -1;
 /** Of the room in front an entry of the index has this part: a record of 100 bytes has one of 12. */
 const FRONT_SHARE = 8;
 
+/**
+ * Six properties, which take 64 bytes. With more, pages would lie among documents and chunks, which are as large and stay
+ * when their pages go: what had been pages would not be given back, 7 MB of 100,000 documents.
+ */
 export class Page {
   count = 0;
-  /** Where the text begins and ends, counted from the page's start. */
-  textStart = 0;
+  /** Where the text ends, counted from the page's start. */
   textEnd = 0;
   slab: Slab;
   /** Where the page begins in its slab, in bytes. */
   start: number;
-  /** When it was last read or changed, in the seconds of the store of its chunk. */
-  touchedAt = 0;
-  /** Where the packed form stands of which it is a copy. */
-  packedPlace = NOT_PACKED;
   /** Where entry 0 ends, in the slab's words: what the page has behind it is spare. */
   #indexEnd: number;
+  /** Where the text begins; in a copy, where that is 0, a number below 0 that tells where the packed form is. */
+  #front = 0;
 
   constructor(slabs: SlabAllocator, bytes: number) {
     this.slab = slabs.slabFor(bytes);
@@ -50,14 +45,28 @@ export class Page {
     return this.slab.blockBytes;
   }
 
+  /** Where the text begins, counted from the page's start. */
+  get textStart(): number {
+    return Math.max(0, this.#front);
+  }
+
+  /** Where the packed form stands of which it is a copy: one as it was unpacked, which nobody changes. */
+  get packedPlace(): number {
+    return this.#front < 0 ? -1 - this.#front : NOT_PACKED;
+  }
+
+  set packedPlace(place: number) {
+    if (place !== NOT_PACKED) this.#front = -1 - place;
+    else if (this.#front < 0) this.#front = 0;
+  }
+
   get textLength(): number {
     return this.textEnd - this.textStart;
   }
 
   /** By how many bytes its block grows at most when records come that take so many, with their entries. */
   growthAtMost(bytes: number): number {
-    const needed = this.textLength + this.count * ENTRY_BYTES + bytes;
-    return needed <= this.blockBytes ? 0 : blockSize(nextBytes(needed)) - this.blockBytes;
+    return pageGrowthAtMost(this.blockBytes, this.textLength + this.count * ENTRY_BYTES + bytes);
   }
 
   tsHigh(index: number): number {
@@ -167,7 +176,7 @@ export class Page {
     const { bytes, words } = this.slab;
     if (isInFront) {
       bytes.copyWithin(this.start + this.textStart - size, this.start + this.textStart, this.start + at);
-      this.textStart -= size;
+      this.#front -= size;
       this.#shiftEnds(0, index, -size);
     } else {
       this.#moveText(this.start + at, size);
@@ -196,7 +205,7 @@ export class Page {
     const size = this.recordEnd(to - 1) - this.recordStart(from);
     // Nothing moves where the oldest go.
     if (from === 0) {
-      this.textStart += size;
+      this.#front += size;
       this.#indexEnd = this.#entry(to - 1);
       this.count -= to;
       return;
@@ -239,7 +248,7 @@ export class Page {
    */
   fill(text: Buffer, textLength: number, entries: Int32Array, count: number): void {
     text.copy(this.slab.bytes, this.start, 0, textLength);
-    this.textStart = 0;
+    this.#front = 0;
     this.textEnd = textLength;
     const { words } = this.slab;
     for (let index = 0; index < count; index++) {
@@ -293,7 +302,7 @@ export class Page {
     if (this.#hasRoomBehind(textBytes, records)) return;
     const needed = this.textLength + textBytes + (this.count + records) * ENTRY_BYTES;
     if (needed <= this.blockBytes) this.#slide(0, 0);
-    else this.#move(slabs, Math.max(needed, nextBytes(this.blockBytes)), 0, 0);
+    else this.#move(slabs, Math.max(needed, nextPageBytes(this.blockBytes)), 0, 0);
   }
 
   /**
@@ -304,7 +313,8 @@ export class Page {
     const hasEntry = this.#indexEnd < this.#end || this.#hasRoomBehind(0, 1);
     if (this.textStart >= textBytes && hasEntry) return;
     const needed = this.textLength + textBytes + (this.count + 1) * ENTRY_BYTES;
-    const bytes = needed <= this.blockBytes ? this.blockBytes : Math.max(needed, nextBytes(this.blockBytes));
+    const bytes =
+      needed <= this.blockBytes ? this.blockBytes : Math.max(needed, nextPageBytes(this.blockBytes));
     const free = bytes - needed;
     const front = index === 0 ? free - (free >> 3) : free >> 1;
     const moreEntries = index === 0 ? Math.floor(front / FRONT_SHARE / ENTRY_BYTES) : 0;
@@ -361,7 +371,7 @@ export class Page {
     const by = textStart - this.textStart;
     if (by === 0) return;
     this.#shiftEnds(0, this.count, by);
-    this.textStart += by;
+    this.#front += by;
     this.textEnd += by;
   }
 
@@ -379,11 +389,4 @@ export class Page {
       words[end] = (words[end] as number) + by;
     }
   }
-}
-
-/** How large a page of so many bytes is to be when it has to grow. */
-function nextBytes(bytes: number): number {
-  if (bytes >= SMALL_PAGE_BYTES) return 2 * bytes;
-  // From there on in powers of two, the largest of which a full chunk fits in.
-  return Math.min(SMALL_PAGE_BYTES, bytes + (bytes >> 1));
 }

@@ -21,8 +21,8 @@ import {
 } from "./insert_batch.ts";
 import type { Command } from "./journal_entry.ts";
 import type { LongWork, Task } from "./long_work.ts";
-import { NEW_PAGE_FACTOR } from "./page.ts";
 import { ENTRY_BYTES } from "./page_index.ts";
+import { NEW_PAGE_FACTOR } from "./page_size.ts";
 import type { Series } from "./series.ts";
 
 /** What a new document takes beside its record, with a collection that may be as new. */

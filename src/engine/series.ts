@@ -15,7 +15,8 @@ import { type HistoryTools, writeHistory } from "./history_text.ts";
 import type { InsertBatch } from "./insert_batch.ts";
 import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
-import { PAGE_BYTES_AT_FIRST, Page } from "./page.ts";
+import { Page } from "./page.ts";
+import { PAGE_BYTES_AT_FIRST } from "./page_size.ts";
 import type { Rendered } from "./rendered.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
@@ -336,7 +337,6 @@ export class Series extends ChunkList implements ChunkOwner {
 
   /** Puts a new chunk among the others. */
   #place(at: number, chunk: Chunk, page: Page): void {
-    page.touchedAt = this.#host.chunks.seconds;
     chunk.page = page;
     this.#host.chunkAdded();
     const isNewest = at === this.chunkCount;

@@ -22,13 +22,14 @@ const FLAGS = [
 type Obvious = Record<(typeof FLAGS)[number], boolean> & {
   count: number;
   restDoublings: number;
+  touchedAt: number;
   page: Page | undefined;
   packed: Buffer | undefined;
 };
 
 type Step =
   | { kind: "flag"; flag: (typeof FLAGS)[number]; value: boolean }
-  | { kind: "count" | "rest" | "pack"; value: number }
+  | { kind: "count" | "rest" | "touch" | "pack"; value: number }
   | { kind: "append" | "page" | "noPage" | "unpack" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -38,6 +39,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     value: fc.oneof(fc.nat({ max: 300 }), fc.constantFrom(CHUNK_COUNT_MAX - 1, CHUNK_COUNT_MAX)),
   }),
   fc.record({ kind: fc.constant("rest" as const), value: fc.nat({ max: 7 }) }),
+  fc.record({ kind: fc.constant("touch" as const), value: fc.nat({ max: 3 * 3600 }) }),
   fc.record({
     kind: fc.constant("pack" as const),
     value: fc.constantFrom(0, 1, 50, 700, 3000, 70_000, 200_000),
@@ -51,7 +53,10 @@ function take(chunk: Chunk, obvious: Obvious, slabs: SlabAllocator, each: Step):
   if (each.kind === "flag") chunk[each.flag] = obvious[each.flag] = each.value;
   else if (each.kind === "count") chunk.count = obvious.count = each.value;
   else if (each.kind === "rest") chunk.restDoublings = obvious.restDoublings = each.value;
-  else if (each.kind === "append") {
+  else if (each.kind === "touch") {
+    obvious.touchedAt = each.value;
+    chunk.touch(each.value);
+  } else if (each.kind === "append") {
     if (obvious.count === CHUNK_COUNT_MAX) return;
     chunk.appended({ high: obvious.count, low: -1 });
     expect([chunk.lastHigh, chunk.lastLow]).toEqual([obvious.count, -1]);
@@ -73,8 +78,11 @@ function take(chunk: Chunk, obvious: Obvious, slabs: SlabAllocator, each: Step):
 }
 
 function check(chunk: Chunk, obvious: Obvious, slabs: SlabAllocator): void {
-  const { page, packed, ...others } = obvious;
+  const { page, packed, touchedAt, ...others } = obvious;
   expect(chunk).toMatchObject(others);
+  for (const seconds of [0, 5, 29.5, 1000, 4000]) {
+    expect(Math.abs(chunk.secondsUntouched(touchedAt + seconds) - seconds)).toBeLessThan(4);
+  }
   expect(chunk.page).toBe(page as Page);
   expect(chunk.isPacked).toBe(packed !== undefined);
   if (packed !== undefined) expect(chunk.packed(slabs).equals(packed)).toBe(true);
@@ -93,7 +101,7 @@ test("count, page, packed form and flags of chunks are kept, whatever is changed
         boolean
       >;
       const all = chunks.map((): Obvious => {
-        return { ...flags, count: 0, restDoublings: 0, page: undefined, packed: undefined };
+        return { ...flags, count: 0, restDoublings: 0, touchedAt: 0, page: undefined, packed: undefined };
       });
       for (const [index, each] of steps) {
         take(chunks[index] as Chunk, all[index] as Obvious, slabs, each);

@@ -125,6 +125,6 @@ test("a chunk is not packed before it has rested, one that has just begun neithe
   insert(4);
   store.tidy(1075);
   expect(packed()).toEqual([true, false]);
-  store.tidy(1090);
+  store.tidy(1100);
   expect(packed()).toEqual([true, true]);
 });
