@@ -276,15 +276,14 @@ export class Chunk {
     return Math.floor((offset / span) * (this.count - 1));
   }
 
-  /** The latest record at or before a time that is not before the first one's; `page` is the chunk's. */
-  latestIn(page: Page, high: number, low: number): number {
-    if (!this.endsAfter(high, low)) return this.count - 1;
-    return page.firstAfterNear(this.indexNear(high, low), high, low) - 1;
-  }
-
-  /** Which record that is if the records are evenly spaced. */
+  /** Which is the latest record at or before a time that is not before the first one's, if they are evenly spaced. */
   latestNear(high: number, low: number): number {
     return this.endsAfter(high, low) ? this.indexNear(high, low) : this.count - 1;
+  }
+
+  /** Which that is; `page` is the chunk's, and `near` what `latestNear` says. */
+  latestIn(page: Page, near: number, { high, low }: Timestamp): number {
+    return this.endsAfter(high, low) ? page.firstAfterNear(near, high, low) - 1 : near;
   }
 
   /**

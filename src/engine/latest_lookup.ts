@@ -19,7 +19,7 @@ const GROUP_DOCUMENTS_MIN = 24;
 const CACHE_LINE_BYTES = 64;
 
 export class LatestLookup {
-  /** By document of the group: the chunk with the latest record, and which of its records that is. */
+  /** By document of the group: the chunk with the latest record, and which of its records that is likely to be, and is. */
   readonly #chunks: (Chunk | undefined)[] = new Array(GROUP_DOCUMENTS).fill(undefined);
   readonly #records = new Int32Array(GROUP_DOCUMENTS);
   /** What was touched has to be used, or the compiler leaves the loads out. */
@@ -38,7 +38,7 @@ export class LatestLookup {
   write(reply: ReplyText, documents: readonly Series[], start: number, question: LatestQuestion): number {
     const count = Math.min(GROUP_DOCUMENTS, documents.length - start);
     this.#findChunks(documents, start, count, question);
-    const touched = count < GROUP_DOCUMENTS_MIN ? 0 : this.#touchIndexes(count, question);
+    const touched = count < GROUP_DOCUMENTS_MIN ? 0 : this.#touchIndexes(count);
     this.touched = touched + this.#findRecords(count, question);
     for (let index = 0; index < count; index++) {
       const chunk = this.#chunks[index];
@@ -53,15 +53,16 @@ export class LatestLookup {
   #findChunks(documents: readonly Series[], start: number, count: number, { at }: LatestQuestion): void {
     for (let index = 0; index < count; index++) {
       const series = documents[start + index] as Series;
-      this.#chunks[index] = series.isGone ? undefined : series.latestChunk(at);
+      const chunk = series.isGone ? undefined : series.latestChunk(at);
+      this.#chunks[index] = chunk;
+      if (chunk !== undefined) this.#records[index] = chunk.latestNear(at.high, at.low);
     }
   }
 
-  #touchIndexes(count: number, { at }: LatestQuestion): number {
+  #touchIndexes(count: number): number {
     let sum = 0;
     for (let index = 0; index < count; index++) {
-      const chunk = this.#chunks[index];
-      if (chunk?.page !== undefined) sum += chunk.page.tsLow(chunk.latestNear(at.high, at.low));
+      sum += this.#chunks[index]?.page?.tsLow(this.#records[index] as number) ?? 0;
     }
     return sum;
   }
@@ -71,9 +72,10 @@ export class LatestLookup {
     for (let index = 0; index < count; index++) {
       const chunk = this.#chunks[index];
       const page = chunk?.page;
+      const near = this.#records[index] as number;
       this.#records[index] = UNKNOWN_RECORD;
       if (chunk === undefined || page === undefined) continue;
-      const record = chunk.latestIn(page, at.high, at.low);
+      const record = chunk.latestIn(page, near, at);
       this.#records[index] = record;
       const { bytes } = page.slab;
       const textStart = page.recordStart(record);

@@ -234,7 +234,8 @@ export class Series extends ChunkList implements ChunkOwner {
   ): boolean {
     const store = this.#host.chunks;
     const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
-    const record = known === UNKNOWN_RECORD ? chunk.latestIn(page, at.high, at.low) : known;
+    const record =
+      known === UNKNOWN_RECORD ? chunk.latestIn(page, chunk.latestNear(at.high, at.low), at) : known;
     if (isBefore(page.tsHigh(record), page.tsLow(record), from.high, from.low)) return true;
     if (selection !== undefined) {
       const marks = selection.select(page, record, record + 1);
