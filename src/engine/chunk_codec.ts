@@ -20,6 +20,7 @@
  * Level 1 is as small as level 3 on sensor data and the fastest.
  */
 import { TIMESTAMP_BYTES_MAX, writeTimestampDigits } from "../protocol/integer_text.ts";
+import { timestampToText } from "../protocol/timestamp.ts";
 import { Page } from "./page.ts";
 import { ENTRY_BYTES, ENTRY_WORDS } from "./page_index.ts";
 import {
@@ -240,8 +241,14 @@ function readWhole(plain: Buffer, count: number): number {
  * What the text of a packed chunk takes at most once it is unpacked, without doing so: the head of a zstd frame says how
  * large that is (RFC 8878, 3.1.1.1).
  */
-export function unpackedBytesMax(packed: Buffer, count: number): number {
-  return plainBytes(packed) + count * (RECORD_FRAME_BYTES + TIMESTAMP_BYTES_MAX);
+export function unpackedBytesMax(packed: Buffer, bounds: PackedBounds): number {
+  const { count, firstHigh, firstLow, lastHigh, lastLow } = bounds;
+  // No time between two of them has more digits than both.
+  const timestampBytes = Math.max(
+    timestampToText({ high: firstHigh, low: firstLow }).length,
+    timestampToText({ high: lastHigh, low: lastLow }).length,
+  );
+  return plainBytes(packed) + count * (RECORD_FRAME_BYTES + timestampBytes);
 }
 
 /** What zstd packed, by its head. */

@@ -230,7 +230,8 @@ export class MemoryDatabase implements Database {
     if (batch.count === 0) return undefined;
     this.#writeLimits.checkInsert(batch, this.#collections);
     if (!this.#memory.hasRoomFor(bytesAtMost(batch))) {
-      this.#memory.ensureRoom(bytesOf(batch, this.#collections, this.#chunks));
+      const measure = (): number => bytesOf(batch, this.#collections, this.#chunks);
+      this.#memory.ensureRoom(measure(), measure);
     }
     this.#writer.begin(batch, isPrepared);
     this.#writer.store(batch, journal);

@@ -18,7 +18,7 @@ const FULL_SHARE = 0.95;
 const SHORT_SHARE = 0.8;
 const EASED_SHARE = 0.75;
 /** No more is made free for what is still to come. */
-const NEEDED_SHARE_MAX = 0.3;
+const NEEDED_SHARE_MAX = 0.5;
 /** How much of memory may be made free within a request that would be refused otherwise: a few milliseconds. */
 const URGENT_PORTIONS_MAX = 8;
 /** When nothing could be made free, it is not tried again for so long. */
@@ -65,21 +65,32 @@ export class MemoryLimit {
   /**
    * Call before something is added, with about as many bytes as it takes.
    *
+   * @param measure tells so anew: where memory is short, less is opened for it; and to make room, what it is added to
+   *   may have been packed.
    * @throws MemoryFull
    */
-  ensureRoom(bytes: number): void {
+  ensureRoom(bytes: number, measure?: () => number): void {
     const { chunks, limitBytes } = this.#options;
     this.#neededBytes = Math.min(bytes, limitBytes * NEEDED_SHARE_MAX);
     if (this.hasRoomFor(bytes)) return;
-    for (let portion = 0; portion < URGENT_PORTIONS_MAX && chunks.reclaim(); portion++) {
-      if (this.hasRoomFor(bytes)) return;
+    chunks.isShort = true;
+    let needed = measure?.() ?? bytes;
+    for (let portion = 0; portion < URGENT_PORTIONS_MAX; portion++) {
+      if (this.hasRoomFor(needed)) return;
+      if (!chunks.reclaim()) break;
+      needed = measure?.() ?? bytes;
     }
-    throw new MemoryFull(this.#explain(bytes), this.relieve());
+    if (this.hasRoomFor(needed)) return;
+    throw new MemoryFull(this.#explain(needed), this.relieve());
   }
 
   /** Call after something was added: when there is room again; undefined where there is. */
   relieve(): Promise<void> | undefined {
-    if (!this.isShort) return undefined;
+    const { chunks } = this.#options;
+    if (!this.isShort) {
+      if (this.#relief === undefined) chunks.isShort = false;
+      return undefined;
+    }
     if (this.#relief === undefined) {
       if (performance.now() < this.#hopelessUntilMs) return undefined;
       this.#relief = this.#run().finally(() => {

@@ -3,9 +3,9 @@
  * has to open. Reading back cold ones may fail, and opening many takes long; then nothing of it was stored.
  */
 import { DatabaseError } from "../protocol/errors.ts";
-import { compareTimestamps, type Timestamp } from "../protocol/timestamp.ts";
+import type { Timestamp } from "../protocol/timestamp.ts";
 import type { Chunk } from "./chunk.ts";
-import { growthAtMost, type Share } from "./chunk_growth.ts";
+import { addToShares, growthAtMost, type Share } from "./chunk_growth.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import type { Collections } from "./collections.ts";
 import {
@@ -41,8 +41,9 @@ export function bytesAtMost({ count, textLength }: InsertBatch): number {
 /** What a batch takes in memory at most, for which its documents are looked up. */
 export function bytesOf(batch: InsertBatch, collections: Collections, chunks: ChunkStore): number {
   const { count, columns } = batch;
-  const shares = new Map<Series, Share>();
+  const shares = new Map<Chunk, Share>();
   const newNames = new Set<string>();
+  const at = { high: 0, low: 0 };
   let bytes = 0;
   let textStart = 0;
   for (let row = 0; row < count * COLUMNS; row += COLUMNS) {
@@ -50,31 +51,17 @@ export function bytesOf(batch: InsertBatch, collections: Collections, chunks: Ch
     const ownBytes = textEnd - textStart + ENTRY_BYTES;
     textStart = textEnd;
     const series = seriesAt(batch, row, collections);
-    if (series !== undefined) addToShare(shares, series, batch, { row, ownBytes });
-    else {
+    if (series === undefined) {
       bytes += NEW_PAGE_FACTOR * ownBytes;
       newNames.add(nameAt(batch, row));
+      continue;
     }
+    at.high = columns[row + COLUMN_TS_HIGH] as number;
+    at.low = columns[row + COLUMN_TS_LOW] as number;
+    addToShares(shares, series.chunks, at, ownBytes);
   }
-  for (const [series, share] of shares) bytes += growthAtMost(series.chunks, chunks, share);
+  for (const [chunk, share] of shares) bytes += growthAtMost(chunk, chunks, share);
   return bytes + newNames.size * DOCUMENT_BYTES;
-}
-
-function addToShare(
-  shares: Map<Series, Share>,
-  series: Series,
-  { columns }: InsertBatch,
-  { row, ownBytes }: { readonly row: number; readonly ownBytes: number },
-): void {
-  const at = { high: columns[row + COLUMN_TS_HIGH] as number, low: columns[row + COLUMN_TS_LOW] as number };
-  const share = shares.get(series);
-  if (share === undefined) {
-    shares.set(series, { bytes: ownBytes, count: 1, earliest: at });
-    return;
-  }
-  share.bytes += ownBytes;
-  share.count++;
-  if (compareTimestamps(at, share.earliest) < 0) share.earliest = at;
 }
 
 /** Of the document with its collection. */

@@ -284,7 +284,11 @@ export class Series extends ChunkList implements ChunkOwner {
     const store = this.#host.chunks;
     let at = Math.max(0, this.lastStarting(record));
     let chunk = this.chunkAt(at) as Chunk;
-    let page = store.open(chunk);
+    // A packed one is not opened for that.
+    if (isFull(chunk, store, record) && chunk.endsBefore(record.high, record.low)) {
+      return this.#insertBehindFull(at, record);
+    }
+    const page = store.open(chunk);
     let index = chunk.firstAtOrAfter(page, record);
     if (chunk.isAt(page, index, record)) {
       page.replace(store.slabs, index, record);
@@ -293,22 +297,27 @@ export class Series extends ChunkList implements ChunkOwner {
       return 0;
     }
     if (isFull(chunk, store, record)) {
-      const next = this.chunkAt(at + 1);
       if (index === 0) return this.#begin(at, record);
-      if (index < page.count) {
-        this.#split(at, page.count >> 1);
-        if (index > page.count) {
-          index -= page.count;
-          chunk = this.chunkAt(++at) as Chunk;
-        }
-      } else if (next === undefined || isFull(next, store, record)) return this.#begin(at + 1, record);
-      else {
-        index = 0;
-        chunk = next;
+      if (index === page.count) return this.#insertBehindFull(at, record);
+      this.#split(at, page.count >> 1);
+      if (index > page.count) {
+        index -= page.count;
+        chunk = this.chunkAt(++at) as Chunk;
       }
-      page = store.open(chunk);
     }
-    page.insert(store.slabs, index, record);
+    return this.#insertAt(chunk, index, record);
+  }
+
+  /** Stores a record that is later than all of a full chunk: in the next one, or in one between the two. */
+  #insertBehindFull(at: number, record: Rendered): number {
+    const next = this.chunkAt(at + 1);
+    if (next === undefined || isFull(next, this.#host.chunks, record)) return this.#begin(at + 1, record);
+    return this.#insertAt(next, 0, record);
+  }
+
+  #insertAt(chunk: Chunk, index: number, record: Rendered): number {
+    const store = this.#host.chunks;
+    store.open(chunk).insert(store.slabs, index, record);
     chunk.inserted(index, record);
     this.#noteChange(chunk);
     return 1;

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { TIMESTAMP_MAX, TIMESTAMP_MIN, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import { whenReady } from "../../src/server/waiting_write.ts";
 import { SqliteStorage } from "../../src/storage/sqlite_storage.ts";
 import { TemporaryFolder } from "../support/temporary_folder.ts";
 import { AT_ONCE, insertReady, textOf } from "./harness.ts";
@@ -229,3 +230,31 @@ test.each(["in memory only", "on disk"])(
     await storage?.close();
   },
 );
+
+test("documents in step, whose open pages alone would pass the limit, are all added to", async () => {
+  using folder = new TemporaryFolder();
+  const storage = await SqliteStorage.open({ directory: folder.join("data"), durability: "everysec" });
+  const limit = 16 * MIB;
+  const database = new MemoryDatabase({ storage, memoryBytesMax: limit, longWork: AT_ONCE });
+  await database.load();
+  const documents = 1000;
+  // All chunks are full with the same batch: 24 KiB of these.
+  const rounds = 60;
+  const together = 250;
+  for (let from = 0; from < rounds * documents; from += together) {
+    batch.clear();
+    for (let at = from; at < from + together; at++) {
+      const ts = timestampFromBigInt(BigInt(Math.floor(at / documents)));
+      batch.add({ col: "c", doc: `d${at % documents}`, ts, data: noise(at, 600) });
+    }
+    await whenReady(async (isPrepared) => await database.insert(batch, isPrepared));
+    expect(database.memory().usedBytes).toBeLessThanOrEqual(limit);
+  }
+  expect(database.counts().records).toBe(rounds * documents);
+  const found = historyOf(database, "d777", 0, rounds);
+  expect(found).toEqual(
+    Array.from({ length: rounds }, (_, ts) => ({ ts, data: noise(ts * documents + 777, 600) })),
+  );
+  await database.close();
+  await storage.close();
+}, 60_000);
