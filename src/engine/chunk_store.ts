@@ -51,6 +51,8 @@ export class ChunkStore {
 
   /** How many chunks are on disk only. */
   coldCount = 0;
+  /** How large the packed forms are that are in memory. */
+  packedBytes = 0;
   /** What all the small objects take: chunks, and what documents and key-values add to it. An estimate. */
   objectBytes = 0;
   /** Memory is short: nothing is to be opened that need not be. */
@@ -124,7 +126,7 @@ export class ChunkStore {
     chunk.touch(this.seconds);
     const page = chunk.page ?? this.#unpack(chunk);
     if (chunk.isOpen) return page;
-    if (chunk.isPacked) chunk.dropPacked(this.slabs);
+    if (chunk.isPacked) this.#dropPacked(chunk);
     else this.coldCount--;
     if (chunk.isCopy) this.#noLongerCopy(chunk);
     chunk.page = page;
@@ -197,7 +199,7 @@ export class ChunkStore {
     if (chunk.isListed) this.#goneListed++;
     chunk.page?.free(this.slabs);
     chunk.page = undefined;
-    if (chunk.isPacked) chunk.dropPacked(this.slabs);
+    if (chunk.isPacked) this.#dropPacked(chunk);
   }
 
   /**
@@ -218,12 +220,17 @@ export class ChunkStore {
 
   /**
    * Makes memory free, in a small portion: lets go what is on disk and has not been asked for lately, packs what is
-   * open, and at last lets go whatever is on disk.
+   * open, full chunks first, and at last lets go whatever is on disk.
    *
    * @returns false when there is nothing more to be had.
    */
   reclaim(): boolean {
-    return this.#letGo({ isUrgent: false }) || this.#packAnything() || this.#letGo({ isUrgent: true });
+    return this.reclaimUnused() || this.#packAny(this.#growing) || this.#letGo({ isUrgent: true });
+  }
+
+  /** The same without what is likely to be opened or read back at once. */
+  reclaimUnused(): boolean {
+    return this.#letGo({ isUrgent: false }) || this.#packAny(this.#full);
   }
 
   /** Chunks of a queue that are not to be packed any more leave it, and those that do not rest yet go to its end. */
@@ -262,19 +269,15 @@ export class ChunkStore {
     return this.#goneListed * 2 > this.#packed.length;
   }
 
-  /** Full chunks first: nobody is going to add to them. */
-  #packAnything(): boolean {
-    for (const queue of [this.#full, this.#growing]) {
-      let packed = 0;
-      while (packed < RECLAIM_PACKED_A_CALL && queue.length > 0) {
-        const chunk = queue.shift() as Chunk;
-        if (!this.#leave(queue, chunk)) continue;
-        this.#pack(chunk);
-        packed++;
-      }
-      if (packed > 0) return true;
+  #packAny(queue: Queue<Chunk>): boolean {
+    let packed = 0;
+    while (packed < RECLAIM_PACKED_A_CALL && queue.length > 0) {
+      const chunk = queue.shift() as Chunk;
+      if (!this.#leave(queue, chunk)) continue;
+      this.#pack(chunk);
+      packed++;
     }
-    return false;
+    return packed > 0;
   }
 
   /** Whether a chunk that has been taken out of a queue is still to be packed. */
@@ -311,7 +314,7 @@ export class ChunkStore {
   }
 
   #cool(chunk: Chunk): void {
-    chunk.dropPacked(this.slabs);
+    this.#dropPacked(chunk);
     this.coldCount++;
   }
 
@@ -331,7 +334,13 @@ export class ChunkStore {
 
   #adoptPacked(chunk: Chunk, bytes: Uint8Array): void {
     chunk.keepPacked(this.slabs, bytes);
+    this.packedBytes += bytes.length;
     this.#list(chunk);
+  }
+
+  #dropPacked(chunk: Chunk): void {
+    this.packedBytes -= chunk.packed(this.slabs).length;
+    chunk.dropPacked(this.slabs);
   }
 
   #unpack(chunk: Chunk): Page {

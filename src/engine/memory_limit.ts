@@ -21,6 +21,8 @@ const EASED_SHARE = 0.75;
 const NEEDED_SHARE_MAX = 0.5;
 /** How much of memory may be made free within a request that would be refused otherwise: a few milliseconds. */
 const URGENT_PORTIONS_MAX = 8;
+/** So much of the limit may be packed and not on disk before it is saved out of turn. */
+const UNSAVED_SHARE_MAX = 0.1;
 /** When nothing could be made free, it is not tried again for so long. */
 const HOPELESS_MS = 250;
 
@@ -113,24 +115,42 @@ export class MemoryLimit {
   }
 
   async #run(): Promise<void> {
-    const { chunks, save } = this.#options;
+    const { chunks } = this.#options;
     chunks.isShort = true;
     let isSaved = false;
+    let isPacked = false;
     while (chunks.heldBytes > this.#easedBytes || this.isShort) {
-      if (chunks.reclaim()) isSaved = false;
-      else if (isSaved || save === undefined) {
-        this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
-        // It is not to be had: whoever is refused is not to keep others from what they remember.
-        this.#neededBytes = 0;
-        break;
-      } else {
-        // The checkpoint that comes in its turn says in the log what is wrong with the disk.
-        await save().catch(() => {});
-        isSaved = true;
+      if (!chunks.reclaimUnused()) {
+        const isMore = (isSaved || !this.#isWorthSaving) && chunks.reclaim();
+        if (isMore) isPacked = true;
+        else if (!isSaved || isPacked) {
+          await this.#save();
+          isSaved = true;
+          isPacked = false;
+        } else {
+          this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
+          // It is not to be had: whoever is refused is not to keep others from what they remember.
+          this.#neededBytes = 0;
+          break;
+        }
       }
       await nextTurn();
     }
     chunks.isShort = this.isShort;
+  }
+
+  async #save(): Promise<void> {
+    // The checkpoint that comes in its turn says in the log what is wrong with the disk.
+    await this.#options.save?.().catch(() => {});
+  }
+
+  /**
+   * Whether much of the memory is packed and, since it was not let go, not on disk. Then it is saved before more is packed,
+   * which would be what is about to be added to: to pack and open that in turn takes all the time there is.
+   */
+  get #isWorthSaving(): boolean {
+    const { chunks, limitBytes, save } = this.#options;
+    return save !== undefined && chunks.packedBytes > limitBytes * UNSAVED_SHARE_MAX;
   }
 
   #explain(bytes: number): string {
