@@ -274,7 +274,7 @@ function takeNumbers(waiting: Queue<number>, taken: number[], most: number): Flo
 }
 
 const bodyBytesMax = (chunk: Chunk, slabs: SlabAllocator): number =>
-  chunk.isPacked ? chunk.packed(slabs).length : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
+  chunk.isPacked ? chunk.packedLength(slabs) : plainBytesMax(chunk.page as NonNullable<Chunk["page"]>);
 
 function writeRows(chunks: readonly Chunk[], bytesMax: number, slabs: SlabAllocator): ChunkRows {
   const columns = new Float64Array(chunks.length * CHUNK_COLUMNS);

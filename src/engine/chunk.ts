@@ -192,10 +192,14 @@ export class Chunk {
   /** The packed form, where it stands: it is there until the chunk is opened or let go. */
   packed(slabs: SlabAllocator): Buffer {
     const place = this.#packedPlace;
-    const { bytes, words } = slabs.slabAt(place);
-    const offset = slabs.offsetAt(place);
-    const start = offset + LENGTH_BYTES;
-    return bytes.subarray(start, start + (words[offset >> 2] as number));
+    const start = slabs.offsetAt(place) + LENGTH_BYTES;
+    return slabs.slabAt(place).bytes.subarray(start, start + this.packedLength(slabs));
+  }
+
+  /** How many bytes that is. */
+  packedLength(slabs: SlabAllocator): number {
+    const place = this.#packedPlace;
+    return slabs.slabAt(place).words[slabs.offsetAt(place) >> 2] as number;
   }
 
   keepPacked(slabs: SlabAllocator, packed: Uint8Array): void {

@@ -91,7 +91,7 @@ export function growthAtMost(chunk: Chunk, sizes: Sizes, share: Share): number {
   return fresh + growth + splitBytes + ((ownBytes + growth) >> 2) + nextGrowth;
 }
 
-/** What it takes at most to add so many bytes to a chunk's page. A copy becomes the page, another one is made of the rest. */
+/** What it takes at most to add so many bytes to a chunk's page, which is made where there is none. */
 function changedGrowth(
   chunk: Chunk,
   sizes: Sizes,

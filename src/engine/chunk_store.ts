@@ -339,7 +339,7 @@ export class ChunkStore {
   }
 
   #dropPacked(chunk: Chunk): void {
-    this.packedBytes -= chunk.packed(this.slabs).length;
+    this.packedBytes -= chunk.packedLength(this.slabs);
     chunk.dropPacked(this.slabs);
   }
 
