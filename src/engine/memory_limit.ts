@@ -118,21 +118,19 @@ export class MemoryLimit {
     const { chunks } = this.#options;
     chunks.isShort = true;
     let isSaved = false;
-    let isPacked = false;
+    // Since then: what was packed can be let go once it is saved, too.
+    let isChanged = false;
     while (chunks.heldBytes > this.#easedBytes || this.isShort) {
-      if (!chunks.reclaimUnused()) {
-        const isMore = (isSaved || !this.#isWorthSaving) && chunks.reclaim();
-        if (isMore) isPacked = true;
-        else if (!isSaved || isPacked) {
-          await this.#save();
-          isSaved = true;
-          isPacked = false;
-        } else {
-          this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
-          // It is not to be had: whoever is refused is not to keep others from what they remember.
-          this.#neededBytes = 0;
-          break;
-        }
+      if (chunks.reclaimUnused() || ((isSaved || !this.#isWorthSaving) && chunks.reclaim())) isChanged = true;
+      else if (!isSaved || isChanged) {
+        await this.#save();
+        isSaved = true;
+        isChanged = false;
+      } else {
+        this.#hopelessUntilMs = performance.now() + HOPELESS_MS;
+        // It is not to be had: whoever is refused is not to keep others from what they remember.
+        this.#neededBytes = 0;
+        break;
       }
       await nextTurn();
     }

@@ -11,8 +11,8 @@ import { ENTRY_BYTES } from "../../src/engine/page_index.ts";
 import { NEW_PAGE_FACTOR } from "../../src/engine/page_size.ts";
 import { noRecord } from "../../src/engine/rendered.ts";
 import { Series } from "../../src/engine/series.ts";
-import type { SeriesHost } from "../../src/engine/series_host.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
+import { hostOf } from "./harness.ts";
 
 /** What a new document is said to take besides. */
 const DOCUMENT_BYTES = 2048;
@@ -27,18 +27,7 @@ class Document {
 
   constructor(sizes: { chunkRecordsMax: number; chunkTextBytesMax: number }) {
     this.store = new ChunkStore({ ...sizes, restSeconds: 0, isSaved: false });
-    const host: SeriesHost = {
-      chunks: this.store,
-      chunkAdded: () => {},
-      chunkChanged: () => {},
-      chunkRemoved: () => {},
-      latestChanged: () => {},
-      readChunk: () => {
-        throw new Error("Nothing is on disk");
-      },
-      free: () => {},
-    };
-    this.series = new Series(host, { name: "d", id: 1 });
+    this.series = new Series(hostOf(this.store), { name: "d", id: 1 });
   }
 
   /** Packs all, and reads some of it again. */

@@ -2,10 +2,12 @@
  * Runs one random command against the database and the model, and holds the answers against each other.
  */
 import { expect } from "bun:test";
+import type { ChunkStore } from "../../src/engine/chunk_store.ts";
 import type { Answer, Written } from "../../src/engine/database.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
 import { NotReady } from "../../src/engine/not_ready.ts";
+import type { SeriesHost } from "../../src/engine/series_host.ts";
 import { asciiText } from "../../src/protocol/ascii.ts";
 import { timestampFromBigInt } from "../../src/protocol/timestamp.ts";
 import type { ValueRows } from "../../src/storage/storage.ts";
@@ -153,3 +155,18 @@ export function compareWhole(database: MemoryDatabase, model: ModelDatabase): vo
 const ZERO = timestampFromBigInt(0n);
 const MIN = timestampFromBigInt(-(2n ** 63n));
 const MAX = timestampFromBigInt(2n ** 63n - 1n);
+
+/** A document's collection, as far as a series needs one, in memory only. */
+export function hostOf(chunks: ChunkStore, chunkChanged: SeriesHost["chunkChanged"] = () => {}): SeriesHost {
+  return {
+    chunks,
+    chunkChanged,
+    chunkAdded: () => {},
+    chunkRemoved: () => {},
+    latestChanged: () => {},
+    readChunk: () => {
+      throw new Error("Nothing is on disk");
+    },
+    free: () => {},
+  };
+}

@@ -7,9 +7,8 @@ import { ChunkStore } from "../../src/engine/chunk_store.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import { noRecord } from "../../src/engine/rendered.ts";
 import { Series } from "../../src/engine/series.ts";
-import type { SeriesHost } from "../../src/engine/series_host.ts";
 import { type Timestamp, timestampFromBigInt } from "../../src/protocol/timestamp.ts";
-import { SMALL_CHUNKS } from "./harness.ts";
+import { hostOf, SMALL_CHUNKS } from "./harness.ts";
 
 const DATA_LENGTHS = [0, 20, 150, 600];
 
@@ -33,18 +32,10 @@ class Document {
 
   constructor(restSeconds = 0) {
     this.store = new ChunkStore({ ...SMALL_CHUNKS, unpackedBytesMax: 100_000, restSeconds, isSaved: false });
-    const host: SeriesHost = {
-      chunks: this.store,
-      chunkAdded: () => {},
-      chunkChanged: (chunk) => this.changed.add(chunk),
-      chunkRemoved: () => {},
-      latestChanged: () => {},
-      readChunk: () => {
-        throw new Error("Nothing is on disk");
-      },
-      free: () => {},
-    };
-    this.series = new Series(host, { name: "d", id: 1 });
+    this.series = new Series(
+      hostOf(this.store, (chunk) => this.changed.add(chunk)),
+      { name: "d", id: 1 },
+    );
   }
 
   /** Packs what is full, and the newest chunk. All is read: of a packed chunk it is not known how much text it has. */
