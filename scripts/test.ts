@@ -37,6 +37,7 @@ async function run(name: string, args: readonly string[]): Promise<boolean> {
 const given = process.argv.slice(2);
 const results = [
   await run("Types (tsc)", ["x", "--no-install", "tsc"]),
+  await run("Types (tsc) of src/assembly", ["x", "--no-install", "tsc", "-p", "src/assembly"]),
   await run("Lint and format (biome)", ["x", "--no-install", "biome", "check", "--error-on-warnings"]),
 ];
 for (const args of given.length > 0 ? [given] : testGroups()) {

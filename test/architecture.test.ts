@@ -15,6 +15,7 @@ import {
 const DIRECTION: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   threads: [],
+  assembly: [],
   storage: ["threads", "protocol"],
   engine: ["storage", "threads", "protocol"],
   server: ["engine", "storage", "threads", "protocol"],

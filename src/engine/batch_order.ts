@@ -7,6 +7,7 @@
 import { BACKSLASH } from "../protocol/ascii.ts";
 import {
   COLUMN_COLLECTION_START,
+  COLUMN_DOCUMENT_HASH,
   COLUMN_DOCUMENT_START,
   COLUMN_TEXT_END,
   COLUMN_TS_HIGH,
@@ -153,6 +154,7 @@ function gathered(batch: InsertBatch, places: Int32Array, documents: Int32Array)
     for (let column = 0; column < COLUMN_TS_HIGH; column++) {
       columns[row + column] = source[namesRow + column] as number;
     }
+    columns[row + COLUMN_DOCUMENT_HASH] = source[namesRow + COLUMN_DOCUMENT_HASH] as number;
     columns[row + COLUMN_TS_HIGH] = source[sourceRow + COLUMN_TS_HIGH] as number;
     columns[row + COLUMN_TS_LOW] = source[sourceRow + COLUMN_TS_LOW] as number;
     const textStart = batch.textStart(place);

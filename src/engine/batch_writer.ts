@@ -17,6 +17,7 @@ import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
   COLUMN_DOCUMENT_END,
+  COLUMN_DOCUMENT_HASH,
   COLUMN_DOCUMENT_START,
   COLUMN_TEXT_END,
   COLUMN_TS_HIGH,
@@ -92,18 +93,15 @@ export class BatchWriter {
 
   #storeGroup(batch: InsertBatch, from: number, to: number, journal: Journal | undefined): void {
     const found = this.#found;
-    // Mostly it is the same for all: then it is compared with each record's name once, and not once more to store it.
-    let shared: Collection | undefined = this.#collectionOf(batch, from);
-    found[from] = this.#seriesOf(batch, from, shared);
-    for (let index = from + 1; index < to; index++) {
-      const collection = this.#collectionOf(batch, index);
-      if (collection !== shared) shared = undefined;
-      found[index] = this.#seriesOf(batch, index, collection);
+    let collection: Collection | undefined;
+    for (let index = from; index < to; index++) {
+      if (collection === undefined || !batch.isSameCollection(index)) {
+        collection = this.#collectionOf(batch, index);
+      }
+      found[index] ??= this.#seriesOf(batch, index, collection);
     }
     if (to - from >= GROUP_RECORDS_MIN) this.#touch(batch, from, to);
-    for (let index = from; index < to; index++) {
-      this.#storeOne(batch, index, shared ?? this.#collectionOf(batch, index), journal);
-    }
+    for (let index = from; index < to; index++) this.#storeOne(batch, index, journal);
   }
 
   #touch(batch: InsertBatch, from: number, to: number): void {
@@ -128,18 +126,17 @@ export class BatchWriter {
   }
 
   #storeRun(batch: InsertBatch, from: number, to: number, journal: Journal | undefined): void {
-    const collection = this.#collectionOf(batch, from);
-    const series = this.#seriesOf(batch, from, collection);
-    collection.recordCount += series.insertRun(batch, from, to, this.#record);
-    journal?.nameDocument(from, to, collection.name, series);
+    const series = this.#found[from] ?? this.#seriesOf(batch, from, this.#collectionOf(batch, from));
+    series.host.recordCount += series.insertRun(batch, from, to, this.#record);
+    journal?.nameDocument(from, to, series);
   }
 
-  #storeOne(batch: InsertBatch, index: number, collection: Collection, journal: Journal | undefined): void {
+  #storeOne(batch: InsertBatch, index: number, journal: Journal | undefined): void {
     const series = this.#found[index] as Series;
     const record = this.#record;
     batch.point(record, index);
-    collection.recordCount += series.insert(record);
-    journal?.nameDocument(index, index + 1, collection.name, series);
+    series.host.recordCount += series.insert(record);
+    journal?.nameDocument(index, index + 1, series);
   }
 
   #collectionOf({ columns, names }: InsertBatch, index: number): Collection {
@@ -153,13 +150,11 @@ export class BatchWriter {
 
   #seriesOf({ columns, names }: InsertBatch, index: number, collection: Collection): Series {
     const row = index * COLUMNS;
-    return (
-      this.#found[index] ??
-      collection.getOrAdd(
-        names,
-        columns[row + COLUMN_DOCUMENT_START] as number,
-        columns[row + COLUMN_DOCUMENT_END] as number,
-      )
+    return collection.getOrAdd(
+      names,
+      columns[row + COLUMN_DOCUMENT_START] as number,
+      columns[row + COLUMN_DOCUMENT_END] as number,
+      columns[row + COLUMN_DOCUMENT_HASH] as number,
     );
   }
 }

@@ -114,9 +114,11 @@ export class Collection implements SeriesHost {
     return this.documents.size === 0 && this.values.size === 0;
   }
 
-  /** The document of a name, which is the inside of a JSON string. */
-  getOrAdd(names: Buffer, start: number, end: number): Series {
-    return this.documents.getByBytes(names, start, end) ?? this.addDocument(unescapeText(names, start, end));
+  /** The document of a name, which is the inside of a JSON string; its hash may be known. */
+  getOrAdd(names: Buffer, start: number, end: number, hash: number): Series {
+    return (
+      this.documents.getByBytes(names, start, end, hash) ?? this.addDocument(unescapeText(names, start, end))
+    );
   }
 
   addDocument(name: string): Series {

@@ -7,6 +7,7 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { isBefore, timestampToText } from "../protocol/timestamp.ts";
+import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** One record's integers in `InsertBatch.columns`, at `index * COLUMNS + column`. */
 export const COLUMN_COLLECTION_START = 0;
@@ -16,7 +17,9 @@ export const COLUMN_DOCUMENT_END = 3;
 export const COLUMN_TS_HIGH = 4;
 export const COLUMN_TS_LOW = 5;
 export const COLUMN_TEXT_END = 6;
-export const COLUMNS = 7;
+/** What hashBytes makes of the document's name, or 0 where nobody has asked it. */
+export const COLUMN_DOCUMENT_HASH = 7;
+export const COLUMNS = 8;
 
 const RECORDS_AT_FIRST = 1024;
 const TEXT_BYTES_AT_FIRST = 256 * 1024;
@@ -113,12 +116,31 @@ export class InsertBatch {
     this.#useText(larger);
   }
 
-  /** Makes room for one more record's columns; `columns` may be another array afterwards. */
-  reserveColumns(): void {
-    if ((this.count + 1) * COLUMNS <= this.columns.length) return;
-    const larger = new Int32Array(this.columns.length * 2);
+  /** Makes room for `count` more records' columns; `columns` may be another array afterwards. */
+  reserveColumns(count = 1): void {
+    const needed = (this.count + count) * COLUMNS;
+    if (needed <= this.columns.length) return;
+    const larger = new Int32Array(Math.max(needed, this.columns.length * 2));
     larger.set(this.columns);
     this.columns = larger;
+  }
+
+  /** Adds records as they are laid out here; their text ends where the last one of them says. */
+  addRows(rows: Int32Array, count: number, text: Buffer, textView: DataView): void {
+    const size = (rows[count * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number) - this.textLength;
+    this.reserveText(size);
+    this.reserveColumns(count);
+    const { columns } = this;
+    const first = this.count * COLUMNS;
+    if (size <= COPIED_HERE_BYTES_MAX) {
+      copyText(textView, 0, this.textView, this.textLength, size);
+      for (let at = 0; at < count * COLUMNS; at++) columns[first + at] = rows[at] as number;
+    } else {
+      text.copy(this.text, this.textLength, 0, size);
+      columns.set(rows.subarray(0, count * COLUMNS), first);
+    }
+    this.textLength += size;
+    this.count += count;
   }
 
   /** Adds one record from plain values: the way for everything the scanner leaves to the schema. */
@@ -130,6 +152,7 @@ export class InsertBatch {
     columns[row + COLUMN_COLLECTION_END] = this.#addName(record.col);
     columns[row + COLUMN_DOCUMENT_START] = this.#ownNames.length;
     columns[row + COLUMN_DOCUMENT_END] = this.#addName(record.doc);
+    columns[row + COLUMN_DOCUMENT_HASH] = 0;
     columns[row + COLUMN_TS_HIGH] = record.ts.high;
     columns[row + COLUMN_TS_LOW] = record.ts.low;
     const text = `,{"ts":${timestampToText(record.ts)},"data":${JSON.stringify(record.data)}}`;
@@ -142,6 +165,17 @@ export class InsertBatch {
   /** Where the text of record `index` begins, which is where the one before ends. */
   textStart(index: number): number {
     return index === 0 ? 0 : (this.columns[index * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number);
+  }
+
+  /** Whether a record's collection is seen to be that of the one before: the scanner gives equal names one place. */
+  isSameCollection(index: number): boolean {
+    const { columns } = this;
+    const row = index * COLUMNS;
+    return (
+      index > 0 &&
+      columns[row + COLUMN_COLLECTION_START] === columns[row - COLUMNS + COLUMN_COLLECTION_START] &&
+      columns[row + COLUMN_COLLECTION_END] === columns[row - COLUMNS + COLUMN_COLLECTION_END]
+    );
   }
 
   /**

@@ -21,7 +21,6 @@ import {
   INSERT_ROW_BYTES,
   writeCommand,
 } from "./journal_entry.ts";
-import type { Name } from "./name.ts";
 import { neverInline } from "./never_inline.ts";
 import type { RawText } from "./raw_text.ts";
 import type { Series } from "./series.ts";
@@ -107,8 +106,8 @@ export class Journal {
   }
 
   /** Notes that the records `[from, to)` of the batch being written down belong to a document. */
-  nameDocument(from: number, to: number, collection: Name, series: Series): void {
-    if (series.journalNumber < this.#firstNumber) this.#nameSeries(collection, series);
+  nameDocument(from: number, to: number, series: Series): void {
+    if (series.journalNumber < this.#firstNumber) this.#nameSeries(series);
     if (to > this.#documents.length) {
       const larger = new Int32Array(Math.max(to, this.#documents.length * 2));
       larger.set(this.#documents);
@@ -185,9 +184,10 @@ export class Journal {
     }
   }
 
-  #nameSeries(collection: Name, series: Series): void {
+  #nameSeries(series: Series): void {
     if (this.#nextNumber === this.#firstNumber) this.#beginEntry(ENTRY_RESET, 0);
     series.journalNumber = this.#nextNumber++;
+    const collection = series.host.name;
     const document = series.name;
     let at = this.#beginEntry(ENTRY_DOCUMENT, 4 + collection.length + document.length);
     this.#view.setInt32(at, collection.length, true);

@@ -170,9 +170,9 @@ export class NameTable<Value extends Named> {
     return this.#isKeyed;
   }
 
-  /** `bytes[start, end)` is the inside of a JSON string. */
-  getByBytes(bytes: Buffer, start: number, end: number): Value | undefined {
-    const found = this.#find(hashBytes(bytes, start, end), bytes, start, end);
+  /** `bytes[start, end)` is the inside of a JSON string; its hash is 0 where it is not known. */
+  getByBytes(bytes: Buffer, start: number, end: number, hash = 0): Value | undefined {
+    const found = this.#find(hash === 0 ? hashBytes(bytes, start, end) : hash, bytes, start, end);
     // What is not there as it stands may be there in its canonical form.
     return found ?? (hasEscapes(bytes, start, end) ? this.get(unescapeText(bytes, start, end)) : undefined);
   }

@@ -41,11 +41,12 @@ export class Series extends ChunkList implements ChunkOwner {
   /** Where latest_text.ts has its latest record as it is; -1 where it has not. */
   latestPlace = NO_PLACE;
 
-  readonly #host: SeriesHost;
+  /** Its collection. */
+  readonly host: SeriesHost;
 
   constructor(host: SeriesHost, { name, id }: { name: string; id: number }) {
     super(name, host.chunks.slabs);
-    this.#host = host;
+    this.host = host;
     this.id = id;
     // What is seldom done is not to be compiled into what is done for each record.
     neverInline(this.#insertElsewhere, this.#touchOldest);
@@ -67,14 +68,14 @@ export class Series extends ChunkList implements ChunkOwner {
    */
   insert(record: Rendered): number {
     if (this.latestPlace !== NO_PLACE) this.#leaveLatestPlace();
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     const last = this.newest;
     const isAppended = last?.endsBefore(record.high, record.low) === true && !isFull(last, store, record);
     if (!isAppended) return this.#insertElsewhere(last, record);
     // The hot path: nothing is measured again but the end.
     store.openNewest(last).append(store.slabs, record);
     last.appended(record);
-    this.#host.chunkChanged(last);
+    this.host.chunkChanged(last);
     return 1;
   }
 
@@ -109,7 +110,7 @@ export class Series extends ChunkList implements ChunkOwner {
 
   /** Adds as many of them to a chunk's end as go there; returns where the others begin. */
   #appendRun(batch: InsertBatch, from: number, to: number, first: Rendered): number {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     const at = this.lastStarting(first);
     const chunk = this.chunkAt(Math.max(0, at));
     if (chunk === undefined || !chunk.endsBefore(first.high, first.low) || isClosed(chunk, store))
@@ -136,7 +137,7 @@ export class Series extends ChunkList implements ChunkOwner {
     const last = this.newest;
     if (last === undefined) return true;
     const isAppended = last.endsBefore(at.high, at.low);
-    if (isAppended && isClosed(last, this.#host.chunks)) return true;
+    if (isAppended && isClosed(last, this.host.chunks)) return true;
     const first = Math.max(0, this.lastStarting(at));
     const chunk = this.chunkAt(first) as Chunk;
     if (!chunk.isOpen) toOpen.add(chunk);
@@ -151,18 +152,18 @@ export class Series extends ChunkList implements ChunkOwner {
     const { chunks } = this;
     for (const index of [firstChunkReaching(chunks, from), lastChunkStarting(chunks, to)]) {
       const chunk = chunks[index];
-      if (chunk !== undefined && !chunk.isCovered(from, to)) this.#host.chunks.fetch(chunk);
+      if (chunk !== undefined && !chunk.isCovered(from, to)) this.host.chunks.fetch(chunk);
     }
   }
 
   readChunk(id: number): Uint8Array {
-    return this.#host.readChunk(id);
+    return this.host.readChunk(id);
   }
 
   /** Adds a chunk that a start has found on disk. */
   load(chunk: Chunk): void {
     this.addAt(this.chunkCount, chunk);
-    this.#host.chunkAdded();
+    this.host.chunkAdded();
   }
 
   /** The loaded chunks are complete and in order of time; otherwise the text of what is wrong. */
@@ -201,14 +202,14 @@ export class Series extends ChunkList implements ChunkOwner {
     if (goneCount > 0) {
       const gone = chunks.splice(firstGone, goneCount);
       this.take(chunks);
-      this.#host.free(gone);
+      this.host.free(gone);
     }
     return removed;
   }
 
   /** Ends the document's life; whoever does that frees its chunks, and knows what that means on disk. */
   dismiss(): readonly Chunk[] {
-    this.free(this.#host.chunks.slabs);
+    this.free(this.host.chunks.slabs);
     return this.chunks;
   }
 
@@ -232,7 +233,7 @@ export class Series extends ChunkList implements ChunkOwner {
     chunk: Chunk,
     known: number,
   ): boolean {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     const page = this.isNewest(chunk) ? store.readNewest(chunk) : store.read(chunk);
     const record =
       known === UNKNOWN_RECORD ? chunk.latestIn(page, chunk.latestNear(at.high, at.low), at) : known;
@@ -250,14 +251,14 @@ export class Series extends ChunkList implements ChunkOwner {
   writeNewest(reply: ReplyText): Chunk {
     // A document in its collection has records.
     const chunk = this.newest as Chunk;
-    const page = this.#host.chunks.readNewest(chunk);
+    const page = this.host.chunks.readNewest(chunk);
     reply.document(this.name, page.slab, page.recordStart(page.count - 1), page.start + page.textEnd);
     return chunk;
   }
 
   /** See history_text.ts. */
   writeHistory(reply: ReplyText, range: HistoryRange, tools: HistoryTools): HistoryRange | undefined {
-    return writeHistory(reply, { chunks: this.chunks, store: this.#host.chunks }, range, tools);
+    return writeHistory(reply, { chunks: this.chunks, store: this.host.chunks }, range, tools);
   }
 
   /** Which chunk is the oldest is told in another way once there is a second one: what holds a copy of this is compiled anew. */
@@ -267,7 +268,7 @@ export class Series extends ChunkList implements ChunkOwner {
   }
 
   #leaveLatestPlace(): void {
-    this.#host.latestChanged(this.latestPlace);
+    this.host.latestChanged(this.latestPlace);
     this.latestPlace = NO_PLACE;
   }
 
@@ -275,13 +276,13 @@ export class Series extends ChunkList implements ChunkOwner {
   #insertElsewhere(last: Chunk | undefined, record: Rendered): number {
     if (last !== undefined) {
       if (!last.endsBefore(record.high, record.low)) return this.#insertInside(record);
-      this.#host.chunks.seal(last);
+      this.host.chunks.seal(last);
     }
     return this.#begin(this.chunkCount, record);
   }
 
   #insertInside(record: Rendered): number {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     let at = Math.max(0, this.lastStarting(record));
     let chunk = this.chunkAt(at) as Chunk;
     // A packed one is not opened for that.
@@ -311,12 +312,12 @@ export class Series extends ChunkList implements ChunkOwner {
   /** Stores a record that is later than all of a full chunk: in the next one, or in one between the two. */
   #insertBehindFull(at: number, record: Rendered): number {
     const next = this.chunkAt(at + 1);
-    if (next === undefined || isFull(next, this.#host.chunks, record)) return this.#begin(at + 1, record);
+    if (next === undefined || isFull(next, this.host.chunks, record)) return this.#begin(at + 1, record);
     return this.#insertAt(next, 0, record);
   }
 
   #insertAt(chunk: Chunk, index: number, record: Rendered): number {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     store.open(chunk).insert(store.slabs, index, record);
     chunk.inserted(index, record);
     this.#noteChange(chunk);
@@ -325,7 +326,7 @@ export class Series extends ChunkList implements ChunkOwner {
 
   /** Begins a chunk at a place among the others. */
   #begin(at: number, record: Rendered): number {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     const previous = at === 0 ? undefined : this.chunkAt(at - 1);
     const chunk = store.create(this, previous);
     // A document that has filled a chunk will fill another: its page begins large, and moves less often.
@@ -337,7 +338,7 @@ export class Series extends ChunkList implements ChunkOwner {
   }
 
   #split(at: number, index: number): void {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     const chunk = this.chunkAt(at) as Chunk;
     const page = store.open(chunk);
     const tail = store.create(this, chunk);
@@ -348,10 +349,10 @@ export class Series extends ChunkList implements ChunkOwner {
   /** Puts a new chunk among the others. */
   #place(at: number, chunk: Chunk, page: Page): void {
     chunk.page = page;
-    this.#host.chunkAdded();
+    this.host.chunkAdded();
     const isNewest = at === this.chunkCount;
     this.addAt(at, chunk);
-    if (isNewest) this.#host.chunks.watch(chunk);
+    if (isNewest) this.host.chunks.watch(chunk);
     this.#changed(chunk);
   }
 
@@ -361,15 +362,15 @@ export class Series extends ChunkList implements ChunkOwner {
   }
 
   #noteChange(chunk: Chunk): void {
-    this.#host.chunkChanged(chunk);
-    if (!this.isNewest(chunk)) this.#host.chunks.release(chunk);
+    this.host.chunkChanged(chunk);
+    if (!this.isNewest(chunk)) this.host.chunks.release(chunk);
   }
 
   /** Returns how many records the chunk has left. */
   #removeFrom(chunk: Chunk, from: Timestamp, to: Timestamp): number {
-    const store = this.#host.chunks;
+    const store = this.host.chunks;
     if (chunk.isCovered(from, to)) {
-      this.#host.chunkRemoved(chunk);
+      this.host.chunkRemoved(chunk);
       chunk.isGone = true;
       return 0;
     }

@@ -3,9 +3,13 @@
  */
 import type { Chunk } from "./chunk.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import type { Name } from "./name.ts";
 
 export interface SeriesHost {
+  readonly name: Name;
   readonly chunks: ChunkStore;
+  /** Of all its documents; kept by those who insert and remove. */
+  recordCount: number;
   chunkAdded(): void;
   chunkChanged(chunk: Chunk): void;
   chunkRemoved(chunk: Chunk): void;

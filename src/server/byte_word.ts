@@ -12,12 +12,8 @@ export const WORD_BYTES = 4;
 const BACKSLASHES = fourBytes("\\\\\\\\");
 const QUOTES = fourBytes('""""');
 const SPACES = fourBytes("    ");
-const ZEROS = fourBytes("0000");
 const ONES = 0x0101_0101;
-const SIXES = 0x0606_0606;
 const HIGH_BITS = 0x8080_8080 | 0;
-const HIGH_HALVES = 0xf0f0_f0f0 | 0;
-const LOW_HALVES = 0x0f0f_0f0f;
 
 /**
  * Not 0 where one of a word's bytes is a quote, a backslash or a control character: what ends a string's plain part.
@@ -63,16 +59,4 @@ export function copyPlain(source: DataView, start: number, target: DataView, to:
     const special = specialIn(word);
     if (special !== 0) return size + plainBefore(special);
   }
-}
-
-/** Whether all of a word's bytes are digits. */
-export function areDigits(word: number): boolean {
-  return (word & (word + SIXES) & HIGH_HALVES) === ZEROS;
-}
-
-/** The number that four digits are, the first one in the lowest byte. */
-export function digitsValue(word: number): number {
-  const digits = word & LOW_HALVES;
-  const pairs = digits * 10 + (digits >> 8);
-  return (pairs & 0xff) * 100 + ((pairs >> 16) & 0xff);
 }

@@ -20,6 +20,7 @@ import {
   SPACE,
   twoBytes,
 } from "../protocol/ascii.ts";
+import { FRAME_WINDOW } from "./escaped_scanner.ts";
 import { FAST_READERS, type FastType } from "./fast_request.ts";
 import { FieldScanner, type Fields } from "./field_scanner.ts";
 import { InsertScanner } from "./insert_scanner.ts";
@@ -49,11 +50,13 @@ export class FrameScanner {
 
   readonly #records = new InsertScanner();
   readonly #fields = new FieldScanner();
-  readonly #frame = new Scratch();
+  readonly #frame: Scratch;
   readonly #payload = new Scratch();
   #hasRecords = false;
 
-  constructor() {
+  /** @param frame where frames are put: by default in memory that all scanners of a thread share. */
+  constructor(frame = new Scratch(FRAME_WINDOW)) {
+    this.#frame = frame;
     neverInline(this.scan, this.#scanMessage, this.#scanData);
   }
 

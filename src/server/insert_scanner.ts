@@ -12,6 +12,7 @@
 
 import {
   COLUMN_COLLECTION_START,
+  COLUMN_DOCUMENT_HASH,
   COLUMN_DOCUMENT_START,
   COLUMN_TEXT_END,
   COLUMN_TS_HIGH,
@@ -181,6 +182,7 @@ export class InsertScanner {
     if (seen !== SEEN_ALL) return NOT_TAKEN;
     writeRecord(batch, bytes, tsStart, tsEnd, source, dataStart, dataEnd);
     batch.columns[row + COLUMN_TEXT_END] = batch.textLength;
+    batch.columns[row + COLUMN_DOCUMENT_HASH] = 0;
     batch.count++;
     return at + 1;
   }

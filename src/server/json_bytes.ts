@@ -17,16 +17,26 @@ const UTF8_BYTES_MAX = 3;
 
 /** Bytes to scan, as a Buffer for its methods and as a plain array for the loops. A zero stands behind what is used. */
 export class Scratch {
-  buffer: Buffer = Buffer.alloc(BYTES_AT_FIRST);
+  buffer: Buffer;
   /** The text that the bytes are of, where each character is one byte; a part of it is had without copying. */
   #text: string | undefined;
   /** How many bytes `unescapeString` has put there. */
   used = 0;
-  bytes = new Uint8Array(this.buffer.buffer);
+  bytes: Uint8Array;
   /** The same memory, to read four bytes at a time: SPARE_BYTES may be read behind what is used. */
-  view = new DataView(this.buffer.buffer);
+  view: DataView;
+  /** What is used as long as there is room in it. */
+  readonly #first: Buffer;
   /** How many frames in a row have not needed what is there. */
   #spareFrames = 0;
+
+  constructor(first = Buffer.alloc(BYTES_AT_FIRST)) {
+    const { buffer, byteOffset, length } = first;
+    this.#first = first;
+    this.buffer = first;
+    this.bytes = new Uint8Array(buffer, byteOffset, length);
+    this.view = new DataView(buffer, byteOffset, length);
+  }
 
   /** Takes a text's bytes; returns how many they are. */
   fill(text: string): number {
@@ -56,7 +66,7 @@ export class Scratch {
 
   makeRoom(size: number): void {
     if (size + SPARE_BYTES <= this.buffer.length) return;
-    this.#allocate(Math.max(size + SPARE_BYTES, this.buffer.length * 2));
+    this.#use(Buffer.alloc(Math.max(size + SPARE_BYTES, this.buffer.length * 2)));
   }
 
   get isLarge(): boolean {
@@ -71,14 +81,15 @@ export class Scratch {
   shrink(size: number): void {
     if (!this.isLarge) return;
     if (size > BYTES_KEPT) this.#spareFrames = 0;
-    else if (++this.#spareFrames >= FRAMES_KEPT) this.#allocate(BYTES_AT_FIRST);
+    else if (++this.#spareFrames >= FRAMES_KEPT) this.#use(this.#first);
   }
 
-  #allocate(size: number): void {
+  #use(memory: Buffer): void {
+    const { buffer, byteOffset, length } = memory;
     this.#spareFrames = 0;
-    this.buffer = Buffer.alloc(size);
-    this.bytes = new Uint8Array(this.buffer.buffer);
-    this.view = new DataView(this.buffer.buffer);
+    this.buffer = memory;
+    this.bytes = new Uint8Array(buffer, byteOffset, length);
+    this.view = new DataView(buffer, byteOffset, length);
   }
 }
 

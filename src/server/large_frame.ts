@@ -10,6 +10,7 @@ import { type BatchParts, InsertBatch } from "../engine/insert_batch.ts";
 import { DatabaseError, type ErrorCode } from "../protocol/errors.ts";
 import type { MessageType, Request } from "../protocol/messages.ts";
 import { FrameScanner, SCANNED_INS } from "./frame_scanner.ts";
+import { Scratch } from "./json_bytes.ts";
 import { type PackedKeys, packKeys } from "./packed_keys.ts";
 import { readMessage, readRequest, readType } from "./request.ts";
 
@@ -27,7 +28,7 @@ export type LargeFrame = LargeBatch | LargeKeys | LargeRequest | Unreadable;
 
 export function readLargeFrame(frame: string): LargeFrame {
   // Not kept: what they grow to is handed over.
-  const scanner = new FrameScanner();
+  const scanner = new FrameScanner(new Scratch());
   const batch = new InsertBatch();
   if (scanner.scan(frame, batch) === SCANNED_INS) {
     return { id: scanner.idText, type: "ins", batch: inDocumentOrder(batch).parts() };

@@ -6,6 +6,7 @@ import type { ChunkStore } from "../../src/engine/chunk_store.ts";
 import type { Answer, Written } from "../../src/engine/database.ts";
 import { InsertBatch } from "../../src/engine/insert_batch.ts";
 import type { MemoryDatabase } from "../../src/engine/memory_database.ts";
+import { Name } from "../../src/engine/name.ts";
 import { NotReady } from "../../src/engine/not_ready.ts";
 import type { SeriesHost } from "../../src/engine/series_host.ts";
 import { asciiText } from "../../src/protocol/ascii.ts";
@@ -159,7 +160,9 @@ const MAX = timestampFromBigInt(2n ** 63n - 1n);
 /** A document's collection, as far as a series needs one, in memory only. */
 export function hostOf(chunks: ChunkStore, chunkChanged: SeriesHost["chunkChanged"] = () => {}): SeriesHost {
   return {
+    name: new Name("c", chunks.slabs),
     chunks,
+    recordCount: 0,
     chunkChanged,
     chunkAdded: () => {},
     chunkRemoved: () => {},

@@ -1,9 +1,7 @@
 import { expect, test } from "bun:test";
-import { areDigits, copyPlain, digitsValue, plainEnd } from "../../src/server/byte_word.ts";
+import { copyPlain, plainEnd } from "../../src/server/byte_word.ts";
 
 const isSpecial = (byte: number): boolean => byte < 0x20 || byte === 0x22 || byte === 0x5c;
-const wordOf = (bytes: readonly number[]): number =>
-  new DataView(Uint8Array.from(bytes).buffer).getInt32(0, true);
 
 /** Bytes next to those that count, and some others. */
 const BYTES = [
@@ -38,27 +36,5 @@ test("a byte is special or plain at any place of a word", () => {
       bytes[12] = 0x22;
       expect(plainEnd(new DataView(bytes.buffer), 0)).toBe(isSpecial(byte) ? at : 12);
     }
-  }
-});
-
-test("digits are told from all other bytes, at each place of a word", () => {
-  for (let byte = 0; byte < 256; byte++) {
-    for (let at = 0; at < 4; at++) {
-      for (const other of [0x30, 0x39]) {
-        const bytes = [other, other, other, other];
-        bytes[at] = byte;
-        expect(areDigits(wordOf(bytes))).toBe(byte >= 0x30 && byte <= 0x39);
-      }
-    }
-  }
-  for (const byte of BYTES)
-    for (const next of BYTES) expect(areDigits(wordOf([byte, next, 0x30, 0x31]))).toBe(false);
-});
-
-test("four digits are the number that they are read as", () => {
-  for (let value = 0; value < 10_000; value++) {
-    const word = wordOf([...String(value).padStart(4, "0")].map((digit) => digit.charCodeAt(0)));
-    expect(areDigits(word)).toBe(true);
-    expect(digitsValue(word)).toBe(value);
   }
 });

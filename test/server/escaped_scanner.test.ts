@@ -1,0 +1,155 @@
+/**
+ * The scanner in WebAssembly: that it is of its source, texts of any shape at any place, frames larger than its window, and
+ * what it tells of names. That it means what the schema means is tested with the rest, in insert_scanner.test.ts.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { COMPILED, compiledText } from "../../scripts/build_assembly.ts";
+import {
+  COLUMN_COLLECTION_START,
+  COLUMN_DOCUMENT_END,
+  COLUMN_DOCUMENT_HASH,
+  COLUMN_DOCUMENT_START,
+  COLUMNS,
+  InsertBatch,
+} from "../../src/engine/insert_batch.ts";
+import { hashBytes } from "../../src/engine/name.ts";
+import { FRAME_WINDOW } from "../../src/server/escaped_scanner.ts";
+import { FrameScanner, SCANNED_INS } from "../../src/server/frame_scanner.ts";
+import { Scratch } from "../../src/server/json_bytes.ts";
+import { checkFrame } from "./frame_check.ts";
+
+const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sensors" };
+const frameOf = (records: unknown): string =>
+  JSON.stringify({ id: "m1", type: "ins", data: JSON.stringify(records) });
+
+/** Scanners of frames in the shared window, and in memory of their own, as that of large frames. */
+const scanners = [new FrameScanner(), new FrameScanner(new Scratch())] as const;
+
+test("what is committed is what the source is compiled to", async () => {
+  const committed = readFileSync(join(import.meta.dir, "../..", COMPILED), "utf8");
+  expect(committed).toBe(await compiledText());
+}, 60_000);
+
+test("special characters may stand anywhere, next to each other or far apart", () => {
+  const size = 40;
+  const specials = ['"', "\\", "\n", "é", '""', '\\"', '"\\'];
+  for (const one of specials) {
+    for (const other of specials) {
+      for (let at = 0; at < size; at++) {
+        const texts = Array.from({ length: size }, (_, next) => {
+          const letters = [..."abcdefghijklmnopqrstuvwxyz0123456789ABCD"];
+          letters[at] = one;
+          letters[next] = other;
+          return letters.join("").slice(0, 20 + next);
+        });
+        expect(checkFrame(frameOf(texts.map((data) => ({ ...reading, data }))))).toBe(true);
+      }
+    }
+  }
+});
+
+const text = fc.string({
+  unit: fc.constantFrom('"', '"', "\\", "\n", "\t", "a", "b", " ", "/", "é", "😀", "{", "\u2028"),
+  maxLength: 200,
+});
+const anyOrder = fc
+  .constantFrom("ts,doc,data,col", "col,data,doc,ts", "data,ts,col,doc")
+  .map((order) => order.split(","));
+const record = fc
+  .tuple(
+    anyOrder,
+    fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.nat({ max: 9 })),
+    fc.oneof(text, fc.record({ text, t: fc.integer() }, { noNullPrototype: true })),
+    fc.constantFrom("d", "device-12", "ein Gerät mit einem langen Namen, länger als sechzehn Bytes"),
+    fc.constantFrom("c", "sensors"),
+  )
+  .map(([order, ts, data, doc, col]) => {
+    const fields: Record<string, unknown> = { ts, data, doc, col };
+    return Object.fromEntries(order.map((name) => [name, fields[name]]));
+  });
+
+test("texts of any length, and fields in any order, are taken and mean the same", () => {
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 8 }), (records) => {
+      for (const scanner of scanners) expect(checkFrame(frameOf(records), scanner)).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
+}, 60_000);
+
+test("a frame of several windows is read wherever they end", () => {
+  fc.assert(
+    fc.property(
+      fc.array(record, { minLength: 20, maxLength: 40 }),
+      fc.nat({ max: 400 }),
+      (records, padding) => {
+        const first = { ...reading, data: "x".repeat(padding) };
+        const enough = 1 + Math.ceil((2.5 * FRAME_WINDOW.length) / frameOf(records).length);
+        const frame = frameOf([first, ...Array.from({ length: enough }, () => records).flat()]);
+        for (const scanner of scanners) expect(checkFrame(frame, scanner)).toBe(true);
+      },
+    ),
+    { numRuns: 25 },
+  );
+}, 60_000);
+
+test("so is one with more records than a window has rows", () => {
+  const records = Array.from({ length: 12_000 }, (_, ts) => ({ ts, doc: "d", data: "", col: "c" }));
+  const inWindow = records.slice(0, 4600);
+  expect(frameOf(inWindow).length).toBeLessThan(FRAME_WINDOW.length);
+  for (const scanner of scanners) {
+    expect(checkFrame(frameOf(inWindow), scanner)).toBe(true);
+    expect(checkFrame(frameOf(records), scanner)).toBe(true);
+  }
+});
+
+test("a record that no window holds is read in another way", () => {
+  const long = { ...reading, data: '"'.repeat(FRAME_WINDOW.length) };
+  for (const scanner of scanners) {
+    expect(checkFrame(frameOf([reading, long, reading]), scanner)).toBe(true);
+    expect(checkFrame(frameOf([reading]), scanner)).toBe(true);
+  }
+});
+
+test("what is wrong behind the first window leaves all of a frame to the schema", () => {
+  const frame = frameOf(Array.from({ length: 5000 }, () => reading));
+  for (const scanner of scanners) {
+    expect(checkFrame(`${frame.slice(0, -3)}x${frame.slice(-3)}`, scanner)).toBe(false);
+    expect(checkFrame(frame.slice(0, -9), scanner)).toBe(false);
+    expect(checkFrame(frame, scanner)).toBe(true);
+  }
+});
+
+test("names come with their hash, and with one place where they are the same as before", () => {
+  const names = [
+    "a",
+    "a",
+    "b",
+    "device-1",
+    "device-1",
+    "device-2",
+    "größer als sechzehn Bytes",
+    "größer als sechzehn Bytes",
+  ];
+  const batch = new InsertBatch();
+  const scanner = new FrameScanner();
+  for (let size = 0; size < 70; size++)
+    names.push("n".repeat(size), `${"n".repeat(size)}m`, `${"n".repeat(size)}m`);
+  const docs = names.filter((name) => name !== "");
+  expect(scanner.scan(frameOf(docs.map((doc) => ({ ...reading, doc }))), batch)).toBe(SCANNED_INS);
+  expect(batch.count).toBe(docs.length);
+  for (const [index, doc] of docs.entries()) {
+    const row = batch.columns.subarray(index * COLUMNS, (index + 1) * COLUMNS);
+    const [start, end] = [row[COLUMN_DOCUMENT_START] as number, row[COLUMN_DOCUMENT_END] as number];
+    expect(batch.names.toString("utf8", start, end)).toBe(doc);
+    expect(row[COLUMN_DOCUMENT_HASH]).toBe(hashBytes(batch.names, start, end));
+    if (index === 0) continue;
+    const before = batch.columns.subarray((index - 1) * COLUMNS, index * COLUMNS);
+    expect(before[COLUMN_DOCUMENT_START] === start).toBe(docs[index - 1] === doc);
+    expect(before[COLUMN_COLLECTION_START]).toBe(row[COLUMN_COLLECTION_START] as number);
+    expect(batch.isSameCollection(index)).toBe(true);
+  }
+});
