@@ -3,17 +3,11 @@
  */
 import { QUOTE_IN_STRING } from "./ascii";
 import { nameBytesMax } from "./host";
-import { specialsIn } from "./text";
+import { plainEnd } from "./text";
 
 /** Where a name ends that begins at a place, before its quote; 0 for one that is empty, too long, or has escapes. */
 export function nameEnd(start: usize): usize {
-  let at = start;
-  let specials = specialsIn(v128.load(at));
-  while (specials === 0) {
-    at += 16;
-    specials = specialsIn(v128.load(at));
-  }
-  at += ctz(specials);
+  const at = plainEnd(start);
   const size = at - start;
   return load<u16>(at) === QUOTE_IN_STRING && size > 0 && size <= (nameBytesMax as usize) ? at : 0;
 }

@@ -11,7 +11,7 @@
 import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
 import { WRITTEN, writeValue } from "./host";
 import { hash, isSame, nameEnd } from "./name";
-import { copyText, textEnd } from "./text";
+import { copyText, plainEnd, textEnd } from "./text";
 import { digitsEnd, scanTimestamp, TIMESTAMP_BYTES_MAX, timestamp, timestampBytes } from "./timestamp";
 
 export { WRITTEN };
@@ -122,24 +122,23 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
     const letters = load<u32>(at);
     const ending = load<u32>(at, 4);
     let field: u32 = 0;
-    if (letters === TS) {
-      if ((ending & 0xff_ffff) !== END_OF_TS) return 0;
+    if (letters === TS && (ending & 0xff_ffff) === END_OF_TS) {
       field = SEEN_TS;
       at += 7;
-    } else if (letters === DOC) {
-      if (ending !== END_OF_DOC) return 0;
+    } else if (letters === DOC && ending === END_OF_DOC) {
       field = SEEN_DOC;
       at += 8;
-    } else if (letters === DATA) {
-      if (ending !== MIDDLE_OF_DATA || load<u8>(at, 8) !== COLON) return 0;
+    } else if (letters === DATA && ending === MIDDLE_OF_DATA && load<u8>(at, 8) === COLON) {
       field = SEEN_DATA;
       at += 9;
-    } else if (letters === COL) {
-      if (ending !== END_OF_COL) return 0;
+    } else if (letters === COL && ending === END_OF_COL) {
       field = SEEN_COL;
       at += 8;
+    } else {
+      at = skipName(at);
+      if (at === 0) return 0;
     }
-    if ((seen & field) !== 0 || field === 0) return 0;
+    if ((seen & field) !== 0) return 0;
     seen |= field;
     if (load<u8>(at) === SPACE) at++;
 
@@ -169,6 +168,10 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
       if (at === 0) return 0;
       store<u16>(to, DATA_TAIL);
       to += 2;
+    } else if (field === 0) {
+      // It is written where other text is going to be, and forgotten.
+      at = writeValue(at, to);
+      if (at === 0) return 0;
     } else {
       if (load<u16>(at) !== QUOTE_IN_STRING) return 0;
       const nameStart = at + 2;
@@ -185,6 +188,13 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
   if (load<u8>(at) !== CLOSE_BRACE || seen !== SEEN_ALL) return 0;
   recordEnd = to;
   return at + 1;
+}
+
+/** Where the value begins behind a field's name that no record has, or 0: with escapes it may be one that a record has. */
+function skipName(start: usize): usize {
+  if (load<u16>(start) !== QUOTE_IN_STRING) return 0;
+  const end = plainEnd(start + 2);
+  return load<u16>(end) === QUOTE_IN_STRING && load<u8>(end, 2) === COLON ? end + 3 : 0;
 }
 
 /** Moves data if the timestamp before it is not as long as was expected; returns where it ends then, or 0. */

@@ -21,10 +21,21 @@ const BACKSLASH_IN_DATA: u32 = 0x5c5c_5c5c; // \\\\
 const BACKSLASH_IN_STRING: u16 = 0x5c5c; // \\
 
 /** A bit for each of sixteen bytes that is a quote, a backslash or a control character: what ends a string's plain part. */
-export function specialsIn(bytes: v128): i32 {
+function specialsIn(bytes: v128): i32 {
   const quotes = i8x16.eq(bytes, i8x16.splat(QUOTE));
   const backslashes = i8x16.eq(bytes, i8x16.splat(BACKSLASH));
   return i8x16.bitmask(v128.or(v128.or(quotes, backslashes), i8x16.lt_u(bytes, i8x16.splat(SPACE))));
+}
+
+/** Where the plain part of a string ends that goes on at a place: at the first such byte, and there has to be one. */
+export function plainEnd(start: usize): usize {
+  let at = start;
+  let specials = specialsIn(v128.load(at));
+  while (specials === 0) {
+    at += 16;
+    specials = specialsIn(v128.load(at));
+  }
+  return at + ctz(specials);
 }
 
 /** By a bit for each of eight bytes that are to be left out, the places of the others. */
