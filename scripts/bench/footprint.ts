@@ -120,8 +120,9 @@ function journalBytesOf(directory: string): number {
   return existsSync(folder) ? folderBytes(folder) : 0;
 }
 
+/** A file of the journal may go meanwhile. */
 function folderBytes(directory: string): number {
   return (readdirSync(directory, { recursive: true }) as string[])
-    .map((name) => statSync(join(directory, name)))
-    .reduce((sum, found) => sum + (found.isFile() ? found.size : 0), 0);
+    .map((name) => statSync(join(directory, name), { throwIfNoEntry: false }))
+    .reduce((sum, found) => sum + (found?.isFile() ? found.size : 0), 0);
 }

@@ -12,6 +12,7 @@ export function nameEnd(start: usize): usize {
   return load<u16>(at) === QUOTE_IN_STRING && size > 0 && size <= (nameBytesMax as usize) ? at : 0;
 }
 
+/** Whether two names are the same bytes. */
 export function isSame(start: usize, end: usize, otherStart: usize, otherEnd: usize): boolean {
   const size = end - start;
   if (otherEnd - otherStart !== size) return false;

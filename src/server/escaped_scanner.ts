@@ -84,7 +84,7 @@ function fillWindow(source: Uint8Array, start: number, size: number): void {
   bytes[windowStart + end - start] = 0;
 }
 
-/** Called by the scan; see there. */
+/** Called by the scan: see src/assembly/host.ts. */
 function writeValue(at: number, to: number): number {
   if (!values.write(bytes, view, at, true, bytes, view, to)) return 0;
   written[0] = values.targetEnd;
