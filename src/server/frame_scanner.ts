@@ -81,7 +81,7 @@ export class FrameScanner {
     const scratch = this.#frame;
     const size = scratch.fill(frame);
     const type = this.#scanMessage(size, batch);
-    if (size > LARGE_BYTES || scratch.isLarge) this.#shrink(size);
+    if (size > LARGE_BYTES || scratch.isGrown) this.#shrink(size);
     return type;
   }
 

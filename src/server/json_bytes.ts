@@ -6,8 +6,7 @@ import { BACKSLASH, COLON, ESCAPES, LETTER_A, LETTER_U, QUOTE, SPACE, ZERO } fro
 import { copyPlain } from "./byte_word.ts";
 
 const BYTES_AT_FIRST = 256 * 1024;
-/** Buffers that a large frame made grow beyond this are given up when so many frames have not needed them. */
-const BYTES_KEPT = 4 * 1024 * 1024;
+/** A buffer that a large frame made grow is given up when so many frames have not needed it. */
 const FRAMES_KEPT = 1000;
 /** So much room is left behind what is used: for the zero, and for reads of more than a byte. */
 const SPARE_BYTES = 16;
@@ -69,8 +68,8 @@ export class Scratch {
     this.#use(Buffer.alloc(Math.max(size + SPARE_BYTES, this.buffer.length * 2)));
   }
 
-  get isLarge(): boolean {
-    return this.buffer.length > BYTES_KEPT;
+  get isGrown(): boolean {
+    return this.buffer !== this.#first;
   }
 
   /**
@@ -79,8 +78,8 @@ export class Scratch {
    * Not at once: memory that is new to the process costs more than the scan that runs over it.
    */
   shrink(size: number): void {
-    if (!this.isLarge) return;
-    if (size > BYTES_KEPT) this.#spareFrames = 0;
+    if (!this.isGrown) return;
+    if (size + SPARE_BYTES > this.#first.length) this.#spareFrames = 0;
     else if (++this.#spareFrames >= FRAMES_KEPT) this.#use(this.#first);
   }
 
