@@ -29,7 +29,7 @@ export class Scratch {
   /** How many frames in a row have not needed what is there. */
   #spareFrames = 0;
 
-  constructor(first = Buffer.alloc(BYTES_AT_FIRST)) {
+  constructor(first: Buffer = Buffer.alloc(BYTES_AT_FIRST)) {
     const { buffer, byteOffset, length } = first;
     this.#first = first;
     this.buffer = first;

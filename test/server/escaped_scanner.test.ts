@@ -21,9 +21,12 @@ import { FrameScanner, SCANNED_INS } from "../../src/server/frame_scanner.ts";
 import { Scratch } from "../../src/server/json_bytes.ts";
 import { checkFrame } from "./frame_check.ts";
 
+const ROOT = join(import.meta.dir, "../..");
 const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sensors" };
 const frameOf = (records: unknown): string =>
   JSON.stringify({ id: "m1", type: "ins", data: JSON.stringify(records) });
+
+const WINDOW_BYTES = (FRAME_WINDOW as Buffer).length;
 
 /** Scanners of frames in the shared window, and in memory of their own, as that of large frames. */
 const scanners = [new FrameScanner(), new FrameScanner(new Scratch())] as const;
@@ -87,7 +90,7 @@ test("a frame of several windows is read wherever they end", () => {
       fc.nat({ max: 400 }),
       (records, padding) => {
         const first = { ...reading, data: "x".repeat(padding) };
-        const enough = 1 + Math.ceil((2.5 * FRAME_WINDOW.length) / frameOf(records).length);
+        const enough = 1 + Math.ceil((2.5 * WINDOW_BYTES) / frameOf(records).length);
         const frame = frameOf([first, ...Array.from({ length: enough }, () => records).flat()]);
         for (const scanner of scanners) expect(checkFrame(frame, scanner)).toBe(true);
       },
@@ -99,7 +102,7 @@ test("a frame of several windows is read wherever they end", () => {
 test("so is one with more records than a window has rows", () => {
   const records = Array.from({ length: 12_000 }, (_, ts) => ({ ts, doc: "d", data: "", col: "c" }));
   const inWindow = records.slice(0, 4600);
-  expect(frameOf(inWindow).length).toBeLessThan(FRAME_WINDOW.length);
+  expect(frameOf(inWindow).length).toBeLessThan(WINDOW_BYTES);
   for (const scanner of scanners) {
     expect(checkFrame(frameOf(inWindow), scanner)).toBe(true);
     expect(checkFrame(frameOf(records), scanner)).toBe(true);
@@ -107,7 +110,7 @@ test("so is one with more records than a window has rows", () => {
 });
 
 test("a record that no window holds is read in another way", () => {
-  const long = { ...reading, data: '"'.repeat(FRAME_WINDOW.length) };
+  const long = { ...reading, data: '"'.repeat(WINDOW_BYTES) };
   for (const scanner of scanners) {
     expect(checkFrame(frameOf([reading, long, reading]), scanner)).toBe(true);
     expect(checkFrame(frameOf([reading]), scanner)).toBe(true);
@@ -152,4 +155,26 @@ test("names come with their hash, and with one place where they are the same as 
     expect(before[COLUMN_COLLECTION_START]).toBe(row[COLUMN_COLLECTION_START] as number);
     expect(batch.isSameCollection(index)).toBe(true);
   }
+});
+
+test("where the engine has no vectors all is read in another way", async () => {
+  const frame = frameOf([reading, { ...reading, data: 'any "text"' }]);
+  const script = `
+    const { FRAME_WINDOW } = await import("./src/server/escaped_scanner.ts");
+    const { FrameScanner } = await import("./src/server/frame_scanner.ts");
+    const { InsertBatch } = await import("./src/engine/insert_batch.ts");
+    const batch = new InsertBatch();
+    const type = new FrameScanner().scan(${JSON.stringify(frame)}, batch);
+    const text = batch.text.toString("utf8", 0, batch.textLength);
+    console.log(JSON.stringify({ hasWindow: FRAME_WINDOW !== undefined, type, count: batch.count, text }));`;
+  const outcomes = await Promise.all(
+    ["0", "1"].map(async (useWasmSIMD) => {
+      const env = { ...process.env, BUN_JSC_useWasmSIMD: useWasmSIMD };
+      const child = Bun.spawn([process.execPath, "-e", script], { cwd: ROOT, env, stderr: "inherit" });
+      return (await child.stdout.json()) as { hasWindow: boolean; type: number; count: number; text: string };
+    }),
+  );
+  const [without, withVectors] = outcomes;
+  expect(withVectors).toMatchObject({ hasWindow: true, type: SCANNED_INS, count: 2 });
+  expect(without).toEqual({ ...(withVectors as NonNullable<typeof withVectors>), hasWindow: false });
 });
