@@ -7,7 +7,6 @@
  */
 import type { Timestamp } from "../protocol/timestamp.ts";
 import { isBefore, timestampToText } from "../protocol/timestamp.ts";
-import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
 
 /** One record's integers in `InsertBatch.columns`, at `index * COLUMNS + column`. */
 export const COLUMN_COLLECTION_START = 0;
@@ -48,6 +47,9 @@ type Bounds = {
 /** A record in a batch's text, and its timestamp. */
 type PointedRecord = { from: number; to: number; high: number; low: number };
 
+/** Where records lie: see the batch's properties of these names. */
+export type BatchMemory = Pick<InsertBatch, "columns" | "text" | "textBytes" | "textView">;
+
 export class InsertBatch {
   /** How many records there are. */
   count = 0;
@@ -64,6 +66,8 @@ export class InsertBatch {
   /** Where each record stood in the request, if that is not where it stands here. */
   places: Int32Array | undefined;
 
+  /** Its own memory while it shows another. */
+  #own: BatchMemory | undefined;
   /** How many batches in a row have not needed all that text. */
   #spareBatches = 0;
   readonly #ownNames: { bytes: Buffer; length: number };
@@ -99,6 +103,8 @@ export class InsertBatch {
   }
 
   clear(): void {
+    if (this.#own !== undefined) this.#use(this.#own);
+    this.#own = undefined;
     if (this.text.length > TEXT_BYTES_KEPT) this.#shrink();
     this.count = 0;
     this.textLength = 0;
@@ -125,20 +131,22 @@ export class InsertBatch {
     this.columns = larger;
   }
 
-  /** Adds records as they are laid out here; their text ends where the last one of them says. */
-  addRows(rows: Int32Array, count: number, text: Buffer, textView: DataView): void {
-    const size = (rows[count * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number) - this.textLength;
+  /** Stands for records that lie elsewhere, laid out as here, until the next `clear`: to these nothing is added. */
+  show(memory: BatchMemory, count: number): void {
+    const { columns, text, textBytes, textView } = this;
+    this.#own ??= { columns, text, textBytes, textView };
+    this.#use(memory);
+    this.count = count;
+    this.textLength = memory.columns[count * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number;
+  }
+
+  /** Adds such records; their text ends where the last one of them says. */
+  addRows({ columns, text }: BatchMemory, count: number): void {
+    const size = (columns[count * COLUMNS - COLUMNS + COLUMN_TEXT_END] as number) - this.textLength;
     this.reserveText(size);
     this.reserveColumns(count);
-    const { columns } = this;
-    const first = this.count * COLUMNS;
-    if (size <= COPIED_HERE_BYTES_MAX) {
-      copyText(textView, 0, this.textView, this.textLength, size);
-      for (let at = 0; at < count * COLUMNS; at++) columns[first + at] = rows[at] as number;
-    } else {
-      text.copy(this.text, this.textLength, 0, size);
-      columns.set(rows.subarray(0, count * COLUMNS), first);
-    }
+    text.copy(this.text, this.textLength, 0, size);
+    this.columns.set(columns.subarray(0, count * COLUMNS), this.count * COLUMNS);
     this.textLength += size;
     this.count += count;
   }
@@ -228,6 +236,13 @@ export class InsertBatch {
   #shrink(): void {
     if (this.textLength > TEXT_BYTES_KEPT) this.#spareBatches = 0;
     else if (++this.#spareBatches >= BATCHES_KEPT) this.#useText(Buffer.allocUnsafeSlow(TEXT_BYTES_AT_FIRST));
+  }
+
+  #use({ columns, text, textBytes, textView }: BatchMemory): void {
+    this.columns = columns;
+    this.text = text;
+    this.textBytes = textBytes;
+    this.textView = textView;
   }
 
   #useText(text: Buffer): void {

@@ -14,7 +14,7 @@
  * It needs vectors, which the engine has on every arm64, and on x64 with AVX. Without them all is left to
  * insert_scanner.ts.
  */
-import { COLUMNS, type InsertBatch } from "../engine/insert_batch.ts";
+import { type BatchMemory, COLUMNS, type InsertBatch } from "../engine/insert_batch.ts";
 import { BACKSLASH, CLOSE_BRACKET, OPEN_BRACKET, QUOTE, SPACE } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { codePointBytes, readCodePoint, type Scratch, writeCodePoint } from "./json_bytes.ts";
@@ -42,9 +42,7 @@ class RecordScanner {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #windowStart: number;
-  readonly #rows: Int32Array;
-  readonly #text: Buffer;
-  readonly #textView: DataView;
+  readonly #records: BatchMemory;
   /** Where the scan has stopped, and 1 where the list ended there. */
   readonly #stopped: Int32Array;
   readonly #written: Int32Array;
@@ -61,9 +59,12 @@ class RecordScanner {
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.#windowStart = WINDOW.value;
-    this.#rows = new Int32Array(buffer, ROWS.value, ROWS_MAX.value * COLUMNS);
-    this.#text = Buffer.from(buffer, TEXT.value, WINDOW_BYTES.value);
-    this.#textView = new DataView(buffer, TEXT.value, WINDOW_BYTES.value);
+    this.#records = {
+      columns: new Int32Array(buffer, ROWS.value, ROWS_MAX.value * COLUMNS),
+      text: Buffer.from(buffer, TEXT.value, WINDOW_BYTES.value),
+      textBytes: new Uint8Array(buffer, TEXT.value, WINDOW_BYTES.value),
+      textView: new DataView(buffer, TEXT.value, WINDOW_BYTES.value),
+    };
     this.#stopped = new Int32Array(buffer, STOPPED.value, 2);
     this.#written = new Int32Array(buffer, WRITTEN.value, 1);
   }
@@ -79,9 +80,12 @@ class RecordScanner {
       const ahead = isInWindow ? 0 : at;
       if (!isInWindow) this.#fillWindow(bytes, at, size);
       const count = this.#scan(windowStart + at - ahead, ahead, batch.textLength);
-      if (count > 0) batch.addRows(this.#rows, count, this.#text, this.#textView);
       at = (stopped[0] as number) - windowStart + ahead;
-      if (stopped[1] === 1) return bytes[at] === QUOTE ? at + 1 : NOT_TAKEN;
+      const hasEnded = stopped[1] === 1;
+      // Of a frame that was scanned at once nothing is copied.
+      if (hasEnded && isInWindow && batch.count === 0) batch.show(this.#records, count);
+      else if (count > 0) batch.addRows(this.#records, count);
+      if (hasEnded) return bytes[at] === QUOTE ? at + 1 : NOT_TAKEN;
       // It has stopped at a record that it has not seen whole, or that it does not take.
       if (count === 0) return NOT_TAKEN;
     }

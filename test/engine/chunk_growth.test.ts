@@ -100,7 +100,7 @@ test("no write takes more than it was said to, wherever its records go", () => {
     ),
     { numRuns: 2500 },
   );
-});
+}, 60_000);
 
 test("a record that begins a chunk is not said to take as much as a full one", () => {
   const document = new Document({ chunkRecordsMax: 256, chunkTextBytesMax: 24 * 1024 });

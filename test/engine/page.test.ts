@@ -238,4 +238,4 @@ test("a page never grows by more than it says it will", () => {
   );
   // And often by just that.
   expect(grown).toBeGreaterThan(200);
-});
+}, 60_000);

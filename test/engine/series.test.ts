@@ -89,7 +89,7 @@ test("a run becomes the same chunks as its records one by one, wherever it goes"
     }),
     { numRuns: 600 },
   );
-});
+}, 60_000);
 
 test("a chunk is not packed before it has rested, one that has just begun neither", () => {
   const { series, store } = new Document(30);
