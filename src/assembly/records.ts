@@ -2,8 +2,8 @@
  * Reads the records of an `ins` straight from the escaped text in a message's `data`, in one pass.
  *
  * All of this folder is AssemblyScript, which is compiled to WebAssembly: here are integers of 64 bits and vectors of 16
- * bytes, which JavaScript has not; and where the engine compiles JavaScript three times, better each time, with what it has
- * seen of it, this is compiled in a tenth of the time. escaped_scanner.ts calls it, and says what it takes.
+ * bytes, which JavaScript has not; and the engine's compilers, which take JavaScript three times, better each time, have
+ * done with this in a quarter of the time. escaped_scanner.ts calls it, and says what it takes.
  *
  * All memory is of a fixed size. The host puts a part of a frame into the window, with a zero behind it, which nothing here
  * gets past. What is read is laid out in TEXT and ROWS as in a batch. Places are addresses.

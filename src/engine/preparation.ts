@@ -12,6 +12,7 @@ import {
   COLUMN_COLLECTION_END,
   COLUMN_COLLECTION_START,
   COLUMN_DOCUMENT_END,
+  COLUMN_DOCUMENT_HASH,
   COLUMN_DOCUMENT_START,
   COLUMN_TEXT_END,
   COLUMN_TS_HIGH,
@@ -135,5 +136,6 @@ function seriesAt(
       names,
       columns[row + COLUMN_DOCUMENT_START] as number,
       columns[row + COLUMN_DOCUMENT_END] as number,
+      columns[row + COLUMN_DOCUMENT_HASH] as number,
     );
 }

@@ -3,9 +3,10 @@
  *
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
- * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, no white
- * space but single blanks, and as data a JSON value or text, with no escapes but those of quotes, backslashes, control
- * characters and letters beyond ASCII. The rest is left to insert_scanner.ts, which undoes the escapes first.
+ * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, also
+ * ones that no record has, no white space but single blanks, and as data a JSON value or text, with no escapes but those
+ * of quotes, backslashes, control characters and letters beyond ASCII. The rest is left to insert_scanner.ts, which undoes
+ * the escapes first.
  *
  * What does it is src/assembly/records.ts, in WebAssembly: the same in JavaScript took a quarter longer, and the engine's
  * compilers four times as long. Its memory holds a part of a frame at a time, the window, and what was read from that; a
