@@ -1,9 +1,10 @@
 /**
  * Compiles src/assembly to WebAssembly, and writes it as text that is imported like any other source.
  *
- *   node scripts/run.mjs scripts/build_assembly.ts
+ *   npm run assembly
  *
- * What it writes is committed, so that nothing has to be built to run from source; a test tells when it is out of date.
+ * To be called after a change there. What it writes is committed, so that nothing has to be built to run from source; a
+ * test tells when it is out of date.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

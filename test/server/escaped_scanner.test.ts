@@ -31,7 +31,7 @@ const WINDOW_BYTES = (FRAME_WINDOW as Buffer).length;
 /** Scanners of frames in the shared window, and in memory of their own, as that of large frames. */
 const scanners = [new FrameScanner(), new FrameScanner(new Scratch())] as const;
 
-test("what is committed is what the source is compiled to", async () => {
+test("what is committed is what `npm run assembly` makes of the source", async () => {
   const committed = readFileSync(join(import.meta.dir, "../..", COMPILED), "utf8");
   expect(committed).toBe(await compiledText());
 }, 60_000);
