@@ -1,25 +1,19 @@
 /**
  * Reads the records of an `ins` straight from the escaped text in a message's `data`, in one pass.
  *
- * All of this folder is AssemblyScript, which is compiled to WebAssembly: here are integers of 64 bits and vectors of 16
- * bytes, which JavaScript has not; and the engine's compilers, which take JavaScript three times, better each time, have
- * done with this in a quarter of the time. escaped_scanner.ts calls it, and says what it takes.
- *
- * All memory is of a fixed size. The host puts a part of a frame into the window, with a zero behind it, which nothing here
- * gets past. What is read is laid out in TEXT and ROWS as in a batch. Places are addresses.
+ * escaped_scanner.ts in src/server says what it takes. What is read is laid out in TEXT and ROWS as in a batch. Places are
+ * addresses.
  */
 import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
+import { hash } from "./hash";
 import { WRITTEN, writeValue } from "./host";
-import { hash, isSame, nameEnd } from "./name";
+import { isSame, nameEnd } from "./name";
 import { copyText, plainEnd, textEnd } from "./text";
 import { digitsEnd, scanTimestamp, TIMESTAMP_BYTES_MAX, timestamp, timestampBytes } from "./timestamp";
+import { SPARE_BYTES, WINDOW, WINDOW_BYTES } from "./window";
 
 export { WRITTEN };
 
-export const WINDOW_BYTES: i32 = 256 * 1024;
-/** So much is read and written at once, and so much longer may a record's text be that is not read to its end. */
-const SPARE_BYTES: i32 = 64;
-export const WINDOW: usize = memory.data(WINDOW_BYTES + SPARE_BYTES, 16);
 /** What stands around a record's data is longer in a frame than in its text. */
 export const TEXT: usize = memory.data(WINDOW_BYTES + SPARE_BYTES, 16);
 
@@ -31,12 +25,13 @@ const TS_LOW: usize = 20;
 const TEXT_END: usize = 24;
 const DOCUMENT_HASH: usize = 28;
 const ROW_BYTES: usize = 32;
-export const ROWS_MAX: i32 = 4096;
+/** So many does a window hold of records as short as they are in the field. */
+export const ROWS_MAX: i32 = 16 * 1024;
 export const ROWS: usize = memory.data(ROWS_MAX * 32, 16);
 
 /** Where the scan has stopped, and whether the list of records ended there. */
 export const STOPPED: usize = memory.data(8, 4);
-const HAS_ENDED: usize = STOPPED + 4;
+export const HAS_ENDED: usize = STOPPED + 4;
 
 /* What is looked for and written, as little-endian integers. */
 const TS: u32 = 0x7374_225c; // \"ts

@@ -1,19 +1,9 @@
 /**
  * Strings, sixteen bytes at once.
  */
-import {
-  BACKSLASH,
-  LETTER_B,
-  LETTER_F,
-  LETTER_N,
-  LETTER_R,
-  LETTER_T,
-  LETTER_U,
-  QUOTE,
-  QUOTE_IN_STRING,
-  SPACE,
-} from "./ascii";
+import { BACKSLASH, LETTER_U, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
 import { WRITTEN, writeLetter } from "./host";
+import { isShortEscape } from "./json";
 
 /* What stands in a string for what is an escape in the data, as little-endian integers. */
 const QUOTE_IN_DATA: u32 = 0x225c_5c5c; // \\\"
@@ -115,15 +105,4 @@ export function copyText(start: usize, target: usize): usize {
   }
   textEnd = to;
   return at + 2;
-}
-
-/** Whether it is one that JSON.stringify writes behind a backslash, for a control character. */
-function isShortEscape(letter: u8): boolean {
-  return (
-    letter === LETTER_B ||
-    letter === LETTER_F ||
-    letter === LETTER_N ||
-    letter === LETTER_R ||
-    letter === LETTER_T
-  );
 }

@@ -67,24 +67,24 @@ export function timestampBytes(start: usize): usize {
   return at - first;
 }
 
-function fractionEnd(start: usize): usize {
+export function fractionEnd(start: usize): usize {
   if (load<u8>(start) !== DOT) return start;
   let at = start + 1;
   while (isDigit(load<u8>(at))) at++;
   return at > start + 1 ? at : start;
 }
 
-function isDigit(byte: u8): boolean {
+export function isDigit(byte: u8): boolean {
   return byte - ZERO < 10;
 }
 
 /** Whether all eight bytes are digits. */
-function areDigits(word: u64): boolean {
+export function areDigits(word: u64): boolean {
   return (word & (word + 0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) === 0x3030_3030_3030_3030;
 }
 
 /** The number that eight digits are, the first one in the lowest byte: pairs, fours and eights are put together at once. */
-function digitsValue(word: u64): u64 {
+export function digitsValue(word: u64): u64 {
   const digits = word & 0x0f0f_0f0f_0f0f_0f0f;
   const pairs = digits * 10 + (digits >> 8);
   const fronts = (pairs & 0xff_0000_00ff) * 0xf_4240_0000_0064;

@@ -178,8 +178,8 @@ export class NameTable<Value extends Named> {
   }
 
   get(text: string | RawText): Value | undefined {
-    const { bytes, start, end } = typeof text === "string" ? GIVEN.take(text) : text;
-    return this.#find(hashBytes(bytes, start, end), bytes, start, end);
+    const { bytes, start, end, hash } = typeof text === "string" ? GIVEN.take(text) : text;
+    return this.#find(hash === 0 ? hashBytes(bytes, start, end) : hash, bytes, start, end);
   }
 
   /** Adds a value whose name is not in the table. */

@@ -22,6 +22,8 @@ export class RawText {
   bytes: Buffer = NO_BYTES;
   start = 0;
   end = 0;
+  /** By which it is looked up, a name in name.ts, a key in value_table.ts; 0 where it is not known. */
+  hash = 0;
 
   #own: Buffer | undefined;
 
@@ -35,10 +37,11 @@ export class RawText {
   }
 
   /** Takes what stands somewhere, and is canonical. */
-  point(bytes: Buffer, start: number, end: number): this {
+  point(bytes: Buffer, start: number, end: number, hash = 0): this {
     this.bytes = bytes;
     this.start = start;
     this.end = end;
+    this.hash = hash;
     return this;
   }
 

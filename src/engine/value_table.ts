@@ -15,7 +15,7 @@ import type { ReplyText } from "./reply_text.ts";
 import { NONE, ValuePart, wordsFor } from "./value_part.ts";
 
 /** Clients choose keys: with a hash that they cannot foresee, they cannot choose ones that collide. */
-const HASH_KEY = randomKey();
+export const KEY_HASH_KEY = randomKey();
 /** A part that needs a larger buffer than this becomes two. */
 const PART_BYTES_MAX = 256 * 1024;
 /** Unless it has fewer entries: these are long, and a part of many long ones would take long to move. */
@@ -237,8 +237,8 @@ export class ValueTable {
   }
 }
 
-function hashOf({ bytes, start, end }: RawText): number {
-  return keyedHash(HASH_KEY, bytes, start, end);
+function hashOf({ bytes, start, end, hash }: RawText): number {
+  return hash === 0 ? keyedHash(KEY_HASH_KEY, bytes, start, end) : hash;
 }
 
 /** The highest bits of a hash; none of them are 0. */

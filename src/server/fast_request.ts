@@ -16,7 +16,7 @@ import {
   TIMESTAMP_ZERO,
   type Timestamp,
 } from "../protocol/timestamp.ts";
-import { FIELD, type Fields, type FieldValue } from "./field_scanner.ts";
+import { FIELD, type Fields, type FieldValue } from "./fields.ts";
 
 type Readers = { readonly [Type in MessageType]?: (fields: Fields) => RawRequest<Type> | undefined };
 

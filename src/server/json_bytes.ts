@@ -9,7 +9,7 @@ const BYTES_AT_FIRST = 256 * 1024;
 /** A buffer that a large frame made grow is given up when so many frames have not needed it. */
 const FRAMES_KEPT = 1000;
 /** So much room is left behind what is used: for the zero, and for reads of more than a byte. */
-const SPARE_BYTES = 16;
+export const SPARE_BYTES = 16;
 
 /** A UTF-16 code unit takes this many bytes at most. */
 const UTF8_BYTES_MAX = 3;

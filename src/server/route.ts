@@ -9,7 +9,7 @@ import type { Permission } from "../protocol/scope.ts";
 import type { Connection } from "./connection.ts";
 import type { Context } from "./context.ts";
 import { FAST_READERS, isFastType } from "./fast_request.ts";
-import type { Fields } from "./field_scanner.ts";
+import type { Fields } from "./fields.ts";
 import { SCANNED_TYPES } from "./frame_scanner.ts";
 import { HANDLERS, type HandlerResult } from "./handlers.ts";
 

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { COMPILED, compiledText } from "../../scripts/build_assembly.ts";
+import { compiledText, MODULES } from "../../scripts/build_assembly.ts";
 import {
   COLUMN_COLLECTION_START,
   COLUMN_DOCUMENT_END,
@@ -16,9 +16,9 @@ import {
   InsertBatch,
 } from "../../src/engine/insert_batch.ts";
 import { hashBytes } from "../../src/engine/name.ts";
-import { FRAME_WINDOW } from "../../src/server/escaped_scanner.ts";
 import { FrameScanner, SCANNED_INS } from "../../src/server/frame_scanner.ts";
 import { Scratch } from "../../src/server/json_bytes.ts";
+import { RECORD_MODULE, WINDOW_BYTES } from "../../src/server/scanner_module.ts";
 import { checkFrame } from "./frame_check.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -26,15 +26,17 @@ const reading = { ts: 1_747_604_423, doc: "device-1", data: '{"t":1}', col: "sen
 const frameOf = (records: unknown): string =>
   JSON.stringify({ id: "m1", type: "ins", data: JSON.stringify(records) });
 
-const WINDOW_BYTES = (FRAME_WINDOW as Buffer).length;
-
 /** Scanners of frames in the shared window, and in memory of their own, as that of large frames. */
 const scanners = [new FrameScanner(), new FrameScanner(new Scratch())] as const;
 
-test("what is committed is what `npm run assembly` makes of the source", async () => {
-  const committed = readFileSync(join(import.meta.dir, "../..", COMPILED), "utf8");
-  expect(committed).toBe(await compiledText());
-}, 60_000);
+test.each(MODULES)(
+  "$compiled is what `npm run assembly` makes of the source",
+  async (module) => {
+    const committed = readFileSync(join(ROOT, module.compiled), "utf8");
+    expect(committed).toBe(await compiledText(module));
+  },
+  60_000,
+);
 
 test("special characters may stand anywhere, next to each other or far apart", () => {
   const size = 40;
@@ -100,8 +102,9 @@ test("a frame of several windows is read wherever they end", () => {
 }, 60_000);
 
 test("so is one with more records than a window has rows", () => {
-  const records = Array.from({ length: 12_000 }, (_, ts) => ({ ts, doc: "d", data: "", col: "c" }));
-  const inWindow = records.slice(0, 4600);
+  const records = Array.from({ length: 48_000 }, (_, ts) => ({ ts, doc: "d", data: "", col: "c" }));
+  const inWindow = records.slice(0, 17_000);
+  expect(inWindow.length).toBeGreaterThan((RECORD_MODULE as { ROWS_MAX: { value: number } }).ROWS_MAX.value);
   expect(frameOf(inWindow).length).toBeLessThan(WINDOW_BYTES);
   for (const scanner of scanners) {
     expect(checkFrame(frameOf(inWindow), scanner)).toBe(true);
@@ -118,7 +121,8 @@ test("a record that no window holds is read in another way", () => {
 });
 
 test("what is wrong behind the first window leaves all of a frame to the schema", () => {
-  const frame = frameOf(Array.from({ length: 5000 }, () => reading));
+  const frame = frameOf(Array.from({ length: 20_000 }, () => reading));
+  expect(frame.length).toBeGreaterThan(WINDOW_BYTES);
   for (const scanner of scanners) {
     expect(checkFrame(`${frame.slice(0, -3)}x${frame.slice(-3)}`, scanner)).toBe(false);
     expect(checkFrame(frame.slice(0, -9), scanner)).toBe(false);
@@ -160,21 +164,39 @@ test("names come with their hash, and with one place where they are the same as 
 test("where the engine has no vectors all is read in another way", async () => {
   const frame = frameOf([reading, { ...reading, data: 'any "text"' }]);
   const script = `
-    const { FRAME_WINDOW } = await import("./src/server/escaped_scanner.ts");
+    const { RECORD_MODULE } = await import("./src/server/scanner_module.ts");
     const { FrameScanner } = await import("./src/server/frame_scanner.ts");
     const { InsertBatch } = await import("./src/engine/insert_batch.ts");
     const batch = new InsertBatch();
     const type = new FrameScanner().scan(${JSON.stringify(frame)}, batch);
     const text = batch.text.toString("utf8", 0, batch.textLength);
-    console.log(JSON.stringify({ hasWindow: FRAME_WINDOW !== undefined, type, count: batch.count, text }));`;
+    console.log(JSON.stringify({ hasVectors: RECORD_MODULE !== undefined, type, count: batch.count, text }));`;
   const outcomes = await Promise.all(
     ["0", "1"].map(async (useWasmSIMD) => {
       const env = { ...process.env, BUN_JSC_useWasmSIMD: useWasmSIMD };
       const child = Bun.spawn([process.execPath, "-e", script], { cwd: ROOT, env, stderr: "inherit" });
-      return (await child.stdout.json()) as { hasWindow: boolean; type: number; count: number; text: string };
+      return (await child.stdout.json()) as {
+        hasVectors: boolean;
+        type: number;
+        count: number;
+        text: string;
+      };
     }),
   );
   const [without, withVectors] = outcomes;
-  expect(withVectors).toMatchObject({ hasWindow: true, type: SCANNED_INS, count: 2 });
-  expect(without).toEqual({ ...(withVectors as NonNullable<typeof withVectors>), hasWindow: false });
+  expect(withVectors).toMatchObject({ hasVectors: true, type: SCANNED_INS, count: 2 });
+  expect(without).toEqual({ ...(withVectors as NonNullable<typeof withVectors>), hasVectors: false });
 });
+
+test("so it is with other messages", async () => {
+  const files = ["fields.test.ts", "fast_request.test.ts"].map((name) => `./test/server/${name}`);
+  const child = Bun.spawn([process.execPath, "test", ...files], {
+    cwd: ROOT,
+    env: { ...process.env, BUN_JSC_useWasmSIMD: "0" },
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const [code, report] = await Promise.all([child.exited, child.stderr.text()]);
+  expect(report).toContain(" 0 fail");
+  expect(code).toBe(0);
+}, 60_000);
