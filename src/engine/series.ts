@@ -218,7 +218,14 @@ export class Series extends ChunkList implements ChunkOwner {
    * `from`, and as the selection wants it.
    */
   writeLatest(reply: ReplyText, question: LatestQuestion): void {
-    const chunk = this.latestChunk(question.at);
+    const { at, from, selection } = question;
+    const { newest } = this;
+    // Most questions are about now: nothing has to be looked for.
+    if (newest?.endsBefore(at.high, at.low) === true && selection === undefined) {
+      if (!newest.endsBefore(from.high, from.low)) this.writeNewest(reply);
+      return;
+    }
+    const chunk = this.latestChunk(at);
     if (chunk !== undefined) this.writeLatestOf(reply, question, chunk, UNKNOWN_RECORD);
   }
 

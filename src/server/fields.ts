@@ -77,6 +77,8 @@ function describeFields(): void {
 export class FieldReader {
   /** Of the payload read last. */
   readonly #fields: Fields = NAMES.map(() => undefined);
+  /** Which of them there are. */
+  #seen = 0;
   /** By field, its text where it stands; reused for all payloads. */
   readonly #raw = NAMES.map(() => new RawText());
   readonly #values = new Int32Array(
@@ -97,9 +99,12 @@ export class FieldReader {
    */
   read(seen: number, frame: Scratch | undefined): Fields {
     const fields = this.#fields;
-    for (let index = 0; index < fields.length; index++) {
-      fields[index] = (seen & (1 << index)) === 0 ? undefined : this.#valueOf(index, frame);
+    for (let rest = this.#seen & ~seen; rest !== 0; rest &= rest - 1) fields[lowestBit(rest)] = undefined;
+    for (let rest = seen; rest !== 0; rest &= rest - 1) {
+      const index = lowestBit(rest);
+      fields[index] = this.#valueOf(index, frame);
     }
+    this.#seen = seen;
     return fields;
   }
 
@@ -137,6 +142,8 @@ export class FieldReader {
     return frame.part(start - WINDOW_START, end - WINDOW_START);
   }
 }
+
+const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
 /** An integer of so many digits that it may be beyond 2^53; what is in no range is no number. */
 function readLong(start: number, end: number): number | Timestamp {
