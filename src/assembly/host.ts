@@ -6,14 +6,12 @@
 export declare const nameBytesMax: i32;
 
 /**
- * Writes the JSON value at a place in the window to a place in the text, and where that ends to WRITTEN.
+ * Writes the JSON value at a place in the window to a place in the text, and where that ends to WRITTEN: it is seldom
+ * enough, and its rules are long.
  *
  * Returns where it ends in the window, or 0 when it is not taken.
  */
 export declare function writeValue(at: usize, to: usize): usize;
-
-/** The same of what an escape stands for, `\\uXXXX`. Both are seldom enough, and their rules long. */
-export declare function writeLetter(at: usize, to: usize): usize;
 
 /** Where the host has stopped writing. */
 export const WRITTEN: usize = memory.data(4, 4);

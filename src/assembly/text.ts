@@ -2,8 +2,8 @@
  * Strings, sixteen bytes at once.
  */
 import { BACKSLASH, LETTER_U, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
-import { WRITTEN, writeLetter } from "./host";
 import { isShortEscape } from "./json";
+import { letterEnd, writeLetters } from "./letter";
 
 /* What stands in a string for what is an escape in the data, as little-endian integers. */
 const QUOTE_IN_DATA: u32 = 0x225c_5c5c; // \\\"
@@ -92,9 +92,9 @@ export function copyText(start: usize, target: usize): usize {
     }
     const letter = load<u8>(at, 2);
     if (letter === LETTER_U) {
-      at = writeLetter(at, to);
+      at = writeLetters(at, to);
       if (at === 0) return 0;
-      to = load<usize>(WRITTEN);
+      to = letterEnd;
       continue;
     }
     if (!isShortEscape(letter)) return 0;

@@ -112,9 +112,9 @@ export function unescapeString({ bytes, view }: Scratch, start: number, into: Sc
     const escaped = ESCAPES[bytes[at++] as number] as number;
     if (escaped !== 0) target[size++] = escaped;
     else {
-      const codePoint = readCodePoint(bytes, at - 1, 1);
+      const codePoint = readCodePoint(bytes, at - 1);
       if (codePoint < 0) return -1;
-      at += codePointBytes(codePoint, 1) - 1;
+      at += codePointBytes(codePoint) - 1;
       size = writeCodePoint(target, size, codePoint);
     }
   }
@@ -152,29 +152,23 @@ export function readHex(bytes: Uint8Array, start: number): number {
   return value;
 }
 
-/**
- * The code point of the escape `uXXXX` at a place, or of a pair of them; -1 for half a pair and for anything else.
- *
- * @param backslashes how many stand before the second one: 2 where the text is itself in a JSON string.
- */
-export function readCodePoint(bytes: Uint8Array, at: number, backslashes: 1 | 2): number {
+/** The code point of the escape `uXXXX` at a place, or of a pair of them; -1 for half a pair and for anything else. */
+function readCodePoint(bytes: Uint8Array, at: number): number {
   if (bytes[at] !== LETTER_U) return -1;
   const unit = readHex(bytes, at + 1);
   if (unit < 0xd800 || unit > 0xdfff) return unit;
-  const next = at + 4 + backslashes;
-  if (unit > 0xdbff || bytes[at + 5] !== BACKSLASH || bytes[next] !== BACKSLASH) return -1;
-  if (bytes[next + 1] !== LETTER_U) return -1;
-  const second = readHex(bytes, next + 2);
+  if (unit > 0xdbff || bytes[at + 5] !== BACKSLASH || bytes[at + 6] !== LETTER_U) return -1;
+  const second = readHex(bytes, at + 7);
   return second >= 0xdc00 && second <= 0xdfff ? 0x10000 + ((unit & 0x3ff) << 10) + (second & 0x3ff) : -1;
 }
 
 /** How many bytes that is, from the first `u` on. */
-export function codePointBytes(codePoint: number, backslashes: 1 | 2): number {
-  return codePoint > 0xffff ? 10 + backslashes : 5;
+function codePointBytes(codePoint: number): number {
+  return codePoint > 0xffff ? 11 : 5;
 }
 
 /** Writes it in UTF-8; returns where it ends. */
-export function writeCodePoint(target: Uint8Array, start: number, codePoint: number): number {
+function writeCodePoint(target: Uint8Array, start: number, codePoint: number): number {
   let at = start;
   if (codePoint < 0x80) target[at++] = codePoint;
   else {

@@ -5,10 +5,8 @@
  * To read records it needs vectors, which the engine has on every arm64, and on x64 with AVX; where it has none a smaller
  * module does the rest.
  */
-import { BACKSLASH, QUOTE, SPACE } from "../protocol/ascii.ts";
 import { NAME_LENGTH_MAX } from "../protocol/limits.ts";
 import { FRAME_CODE } from "./frame_code.ts";
-import { codePointBytes, readCodePoint, writeCodePoint } from "./json_bytes.ts";
 import { JsonValueWriter } from "./json_value.ts";
 import { MESSAGE_CODE } from "./message_code.ts";
 
@@ -48,23 +46,13 @@ class Host {
     this.#written[0] = values.targetEnd;
     return values.sourceEnd;
   };
-
-  readonly writeLetter = (at: number, to: number): number => {
-    const bytes = this.#bytes;
-    const letterU = at + 2;
-    const codePoint = readCodePoint(bytes, letterU, 2);
-    // It is stored as itself, and what has to be escaped is left to others.
-    if (codePoint < SPACE || codePoint === QUOTE || codePoint === BACKSLASH) return 0;
-    this.#written[0] = writeCodePoint(bytes, to, codePoint);
-    return letterU + codePointBytes(codePoint, 2);
-  };
 }
 
 const host = new Host();
 
 function instantiate<Exports>(code: Buffer<ArrayBuffer>): Exports {
-  const { nameBytesMax, writeValue, writeLetter } = host;
-  const imports = { host: { nameBytesMax, writeValue, writeLetter } };
+  const { nameBytesMax, writeValue } = host;
+  const imports = { host: { nameBytesMax, writeValue } };
   return new WebAssembly.Instance(new WebAssembly.Module(code), imports).exports as Exports;
 }
 

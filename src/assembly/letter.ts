@@ -1,0 +1,81 @@
+/**
+ * Letters that are written as escapes, `\\u00e9`, and are stored as themselves.
+ */
+import { BACKSLASH, LETTER_U, QUOTE, SPACE } from "./ascii";
+
+const NONE: u32 = 0xffff_ffff;
+/** What stands before and behind an escape's digits: `\\u`. */
+const HEAD_BYTES: usize = 3;
+const ESCAPE_BYTES: usize = HEAD_BYTES + 4;
+const BACKSLASHES: u16 = 0x5c5c;
+
+/** Where the letters end that were written last. */
+export let letterEnd: usize = 0;
+
+/**
+ * Writes the letters that the escapes from a place on stand for: where one is, others mostly follow.
+ *
+ * Returns where the escapes end, or 0 for half a surrogate pair, for what is no escape, and for characters that are stored
+ * as escapes.
+ */
+export function writeLetters(start: usize, to: usize): usize {
+  let at = start;
+  letterEnd = to;
+  do {
+    at = writeLetter(at, letterEnd);
+  } while (at !== 0 && load<u16>(at) === BACKSLASHES && load<u8>(at, 2) === LETTER_U);
+  return at;
+}
+
+function writeLetter(start: usize, to: usize): usize {
+  const unit = readHex(start + HEAD_BYTES);
+  if (unit === NONE) return 0;
+  if (unit < 0xd800 || unit > 0xdfff) {
+    if (unit < (SPACE as u32) || unit === (QUOTE as u32) || unit === (BACKSLASH as u32)) return 0;
+    letterEnd = writeCodePoint(to, unit);
+    return start + ESCAPE_BYTES;
+  }
+  const next = start + ESCAPE_BYTES;
+  if (unit > 0xdbff || load<u16>(next) !== BACKSLASHES || load<u8>(next, 2) !== LETTER_U) return 0;
+  const second = readHex(next + HEAD_BYTES);
+  if (second < 0xdc00 || second > 0xdfff) return 0;
+  letterEnd = writeCodePoint(to, 0x1_0000 + ((unit & 0x3ff) << 10) + (second & 0x3ff));
+  return next + ESCAPE_BYTES;
+}
+
+/** Four hexadecimal digits, or NONE. */
+function readHex(start: usize): u32 {
+  let value: u32 = 0;
+  for (let at = start; at < start + 4; at++) {
+    const byte = load<u8>(at) as u32;
+    const digit = byte - 0x30;
+    const letter = (byte | 0x20) - 0x61;
+    if (digit > 9 && letter > 5) return NONE;
+    value = (value << 4) | (digit > 9 ? letter + 10 : digit);
+  }
+  return value;
+}
+
+/** Writes it in UTF-8; returns where it ends. */
+function writeCodePoint(to: usize, codePoint: u32): usize {
+  if (codePoint < 0x80) {
+    store<u8>(to, codePoint);
+    return to + 1;
+  }
+  if (codePoint < 0x800) {
+    store<u8>(to, 0xc0 | (codePoint >> 6));
+    store<u8>(to, 0x80 | (codePoint & 0x3f), 1);
+    return to + 2;
+  }
+  if (codePoint < 0x1_0000) {
+    store<u8>(to, 0xe0 | (codePoint >> 12));
+    store<u8>(to, 0x80 | ((codePoint >> 6) & 0x3f), 1);
+    store<u8>(to, 0x80 | (codePoint & 0x3f), 2);
+    return to + 3;
+  }
+  store<u8>(to, 0xf0 | (codePoint >> 18));
+  store<u8>(to, 0x80 | ((codePoint >> 12) & 0x3f), 1);
+  store<u8>(to, 0x80 | ((codePoint >> 6) & 0x3f), 2);
+  store<u8>(to, 0x80 | (codePoint & 0x3f), 3);
+  return to + 4;
+}
