@@ -27,12 +27,13 @@ export class ServerProcess implements AsyncDisposable {
   readonly #child: Child;
   #output = "";
   #isOutputOver = false;
+  readonly #outputRead: Promise<void>;
   /** Called whenever there is more output, or none will come. */
   readonly #listeners = new Set<() => void>();
 
   private constructor(child: Child) {
     this.#child = child;
-    void this.#readOutput();
+    this.#outputRead = this.#readOutput();
   }
 
   /** Resolves when the server is ready; rejects with its output when it ends instead. */
@@ -77,9 +78,9 @@ export class ServerProcess implements AsyncDisposable {
     return this.#output;
   }
 
-  /** Resolves with the exit code; a signal's is 128 and its number. */
+  /** Resolves with the exit code when all output has been read; a signal's is 128 and its number. */
   get exited(): Promise<number> {
-    return this.#child.exited;
+    return this.#outputRead.then(() => this.#child.exited);
   }
 
   /** Resolves with the exit code. */
