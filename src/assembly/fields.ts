@@ -23,6 +23,7 @@ import {
 } from "./ascii";
 import { hash, keyedHash } from "./hash";
 import { isHexDigit, isShortEscape, plainEndOf, skipSpace } from "./json";
+import { PLAIN_QUOTE } from "./quote";
 import { copyText, textEnd } from "./text";
 import { areDigits, digitsValue, fractionEnd, isDigit } from "./timestamp";
 import { PAYLOAD } from "./window";
@@ -72,10 +73,6 @@ const DOUBLE_DIGITS: usize = 15;
 const WORD_TRUE: u32 = 0x6575_7274;
 const WORD_ALSE: u32 = 0x6573_6c61;
 const WORD_NULL: u32 = 0x6c6c_756e;
-
-/* What stands before and behind a text: a quote, or in a payload that is itself a JSON string, an escaped one. */
-export const PLAIN_QUOTE: usize = 1;
-export const ESCAPED_QUOTE: usize = 2;
 
 /** Which fields there were, a bit for each. */
 export let seenFields: u32 = 0;

@@ -1,5 +1,5 @@
 /**
- * What the host does for the scanner, see escaped_scanner.ts; it names this module `host`.
+ * What the host does for the scanner, see record_scanner.ts; it names this module `host`.
  */
 
 /** The longest name, in bytes. */
@@ -11,7 +11,7 @@ export declare const nameBytesMax: i32;
  *
  * Returns where it ends in the window, or 0 when it is not taken.
  */
-export declare function writeValue(at: usize, to: usize): usize;
+export declare function writeValue(at: usize, to: usize, quoteBytes: usize): usize;
 
 /** Where the host has stopped writing. */
 export const WRITTEN: usize = memory.data(4, 4);

@@ -1,13 +1,10 @@
 /**
- * Letters that are written as escapes, `\\u00e9`, and are stored as themselves.
+ * Letters that are written as escapes, `\u00e9`, and are stored as themselves.
  */
 import { BACKSLASH, LETTER_U, QUOTE, SPACE } from "./ascii";
 
 const NONE: u32 = 0xffff_ffff;
-/** What stands before and behind an escape's digits: `\\u`. */
-const HEAD_BYTES: usize = 3;
-const ESCAPE_BYTES: usize = HEAD_BYTES + 4;
-const BACKSLASHES: u16 = 0x5c5c;
+const HEX_BYTES: usize = 4;
 
 /** Where the letters end that were written last. */
 export let letterEnd: usize = 0;
@@ -18,29 +15,36 @@ export let letterEnd: usize = 0;
  * Returns where the escapes end, or 0 for half a surrogate pair, for what is no escape, and for characters that are stored
  * as escapes.
  */
-export function writeLetters(start: usize, to: usize): usize {
+export function writeLetters(start: usize, to: usize, backslashes: usize): usize {
   let at = start;
   letterEnd = to;
   do {
-    at = writeLetter(at, letterEnd);
-  } while (at !== 0 && load<u16>(at) === BACKSLASHES && load<u8>(at, 2) === LETTER_U);
+    at = writeLetter(at, letterEnd, backslashes);
+  } while (at !== 0 && isEscape(at, backslashes));
   return at;
 }
 
-function writeLetter(start: usize, to: usize): usize {
-  const unit = readHex(start + HEAD_BYTES);
+/** Whether one begins at a place; its backslashes are one, or two in JSON that is itself in a string. */
+function isEscape(at: usize, backslashes: usize): boolean {
+  const last = at + backslashes - 1;
+  return load<u8>(at) === BACKSLASH && load<u8>(last) === BACKSLASH && load<u8>(last, 1) === LETTER_U;
+}
+
+function writeLetter(start: usize, to: usize, backslashes: usize): usize {
+  const digits = start + backslashes + 1;
+  const unit = readHex(digits);
   if (unit === NONE) return 0;
+  const next = digits + HEX_BYTES;
   if (unit < 0xd800 || unit > 0xdfff) {
     if (unit < (SPACE as u32) || unit === (QUOTE as u32) || unit === (BACKSLASH as u32)) return 0;
     letterEnd = writeCodePoint(to, unit);
-    return start + ESCAPE_BYTES;
+    return next;
   }
-  const next = start + ESCAPE_BYTES;
-  if (unit > 0xdbff || load<u16>(next) !== BACKSLASHES || load<u8>(next, 2) !== LETTER_U) return 0;
-  const second = readHex(next + HEAD_BYTES);
+  if (unit > 0xdbff || !isEscape(next, backslashes)) return 0;
+  const second = readHex(next + backslashes + 1);
   if (second < 0xdc00 || second > 0xdfff) return 0;
   letterEnd = writeCodePoint(to, 0x1_0000 + ((unit & 0x3ff) << 10) + (second & 0x3ff));
-  return next + ESCAPE_BYTES;
+  return next + backslashes + 1 + HEX_BYTES;
 }
 
 /** Four hexadecimal digits, or NONE. */

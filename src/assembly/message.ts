@@ -6,8 +6,9 @@
  * escapes.
  */
 import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from "./ascii";
-import { ESCAPED_QUOTE, PLAIN_QUOTE, scanObject, seenFields } from "./fields";
+import { scanObject, seenFields } from "./fields";
 import { plainEndOf, skipSpace } from "./json";
+import { ESCAPED_QUOTE, PLAIN_QUOTE } from "./quote";
 import { HAS_ENDED, STOPPED, scan } from "./records";
 import { PAYLOAD, WINDOW, WINDOW_BYTES } from "./window";
 
@@ -141,16 +142,16 @@ function scanMembers(start: usize, frameEnd: usize, ahead: usize, isBehindData: 
   return isWhole && hasId && hasData && isMatched ? type : NOT_TAKEN;
 }
 
-/** Where a string of records ends that are all read, or 0. */
+/** Where the list of records ends, or the string that holds it, if all are read; or 0. */
 function scanRecords(start: usize): usize {
-  const first = start + 2;
-  if (load<u8>(start) !== QUOTE || load<u8>(start, 1) !== OPEN_BRACKET) return 0;
-  if (load<u8>(first) === CLOSE_BRACKET) return 0;
-  const count = scan(first, 0, 0);
+  const isString = load<u8>(start) === QUOTE;
+  const list = isString ? start + 1 : start;
+  if (load<u8>(list) !== OPEN_BRACKET || load<u8>(list, 1) === CLOSE_BRACKET) return 0;
+  const count = scan(list + 1, isString ? ESCAPED_QUOTE : PLAIN_QUOTE, 0, 0);
   const end = load<usize>(STOPPED);
-  if (load<i32>(HAS_ENDED) === 0 || load<u8>(end) !== QUOTE) return 0;
+  if (load<i32>(HAS_ENDED) === 0 || (isString && load<u8>(end) !== QUOTE)) return 0;
   store<i32>(RECORD_COUNT, count);
-  return end + 1;
+  return isString ? end + 1 : end;
 }
 
 /** Where the string ends, behind its quote, in which an object ended at a place; 0 where there is more in it. */

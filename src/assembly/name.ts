@@ -1,15 +1,15 @@
 /**
  * Names of collections and documents: where they end, and whether two are the same.
  */
-import { QUOTE_IN_STRING } from "./ascii";
 import { nameBytesMax } from "./host";
+import { isQuote } from "./quote";
 import { plainEnd } from "./text";
 
 /** Where a name ends that begins at a place, before its quote; 0 for one that is empty, too long, or has escapes. */
-export function nameEnd(start: usize): usize {
+export function nameEnd<Quote>(start: usize): usize {
   const at = plainEnd(start);
   const size = at - start;
-  return load<u16>(at) === QUOTE_IN_STRING && size > 0 && size <= (nameBytesMax as usize) ? at : 0;
+  return isQuote<Quote>(at) && size > 0 && size <= (nameBytesMax as usize) ? at : 0;
 }
 
 /** Whether two names are the same bytes. */

@@ -1,14 +1,15 @@
 /**
- * Reads the records of an `ins` straight from the escaped text in a message's `data`, in one pass.
+ * Reads the records of an `ins` straight from a frame, in one pass.
  *
- * escaped_scanner.ts in src/server says what it takes. What is read is laid out in TEXT and ROWS as in a batch. Places are
+ * record_scanner.ts in src/server says what it takes. What is read is laid out in TEXT and ROWS as in a batch. Places are
  * addresses.
  */
-import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
+import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, QUOTE, SPACE } from "./ascii";
 import { hash } from "./hash";
 import { WRITTEN, writeValue } from "./host";
 import { isSame, nameEnd } from "./name";
-import { copyText, plainEnd, textEnd } from "./text";
+import { ESCAPED_QUOTE, isQuote, PLAIN_QUOTE } from "./quote";
+import { copyStoredText, copyText, plainEnd, textEnd } from "./text";
 import { digitsEnd, scanTimestamp, TIMESTAMP_BYTES_MAX, timestamp, timestampBytes } from "./timestamp";
 import { SPARE_BYTES, WINDOW, WINDOW_BYTES } from "./window";
 
@@ -34,14 +35,20 @@ export const STOPPED: usize = memory.data(8, 4);
 export const HAS_ENDED: usize = STOPPED + 4;
 
 /* What is looked for and written, as little-endian integers. */
-const TS: u32 = 0x7374_225c; // \"ts
-const DOC: u32 = 0x6f64_225c; // \"do
-const DATA: u32 = 0x6164_225c; // \"da
-const COL: u32 = 0x6f63_225c; // \"co
-const END_OF_TS: u32 = 0x3a_225c; // \":
-const END_OF_DOC: u32 = 0x3a22_5c63; // c\":
-const MIDDLE_OF_DATA: u32 = 0x225c_6174; // ta\"
-const END_OF_COL: u32 = 0x3a22_5c6c; // l\":
+const TS: u32 = 0x2273_7422; // "ts"
+const DOC: u32 = 0x636f_6422; // "doc
+const DATA: u32 = 0x7461_6422; // "dat
+const COL: u32 = 0x6c6f_6322; // "col
+const END_OF_NAME: u16 = 0x3a22; // ":
+const END_OF_DATA: u32 = 0x3a_2261; // a":
+const ESCAPED_TS: u32 = 0x7374_225c; // \"ts
+const ESCAPED_DOC: u32 = 0x6f64_225c; // \"do
+const ESCAPED_DATA: u32 = 0x6164_225c; // \"da
+const ESCAPED_COL: u32 = 0x6f63_225c; // \"co
+const END_OF_ESCAPED_TS: u32 = 0x3a_225c; // \":
+const END_OF_ESCAPED_DOC: u32 = 0x3a22_5c63; // c\":
+const MIDDLE_OF_ESCAPED_DATA: u32 = 0x225c_6174; // ta\"
+const END_OF_ESCAPED_COL: u32 = 0x3a22_5c6c; // l\":
 const RECORD_HEAD: u64 = 0x3a_2273_7422_7b2c; // ,{"ts":
 const RECORD_HEAD_BYTES: usize = 7;
 const DATA_HEAD: u64 = 0x3a22_6174_6164_222c; // ,"data":
@@ -65,7 +72,8 @@ let frameShift: usize = 0;
 let recordEnd: usize = 0;
 
 /**
- * Reads as many whole records as there are, from a place in the window on, where one begins.
+ * Reads as many whole records as there are, from a place in the window on, where one begins: in a list that is JSON with
+ * PLAIN_QUOTE, in one that is inside a string with ESCAPED_QUOTE.
  *
  * STOPPED is the place behind the list's bracket, or where the first record begins that was not read: it may go on behind
  * the window, there may be no room for it, or it is not taken.
@@ -73,15 +81,21 @@ let recordEnd: usize = 0;
  * `frameAhead` and `textAhead` are how many bytes of the frame, and of the batch's text, come before the window's. Returns
  * how many records they are.
  */
-export function scan(start: usize, frameAhead: usize, textAhead: usize): i32 {
+export function scan(start: usize, quoteBytes: usize, frameAhead: usize, textAhead: usize): i32 {
   frameShift = frameAhead - WINDOW;
+  // Each has code of its own.
+  return quoteBytes === ESCAPED_QUOTE ? scanList<u16>(start, textAhead) : scanList<u8>(start, textAhead);
+}
+
+/** `Quote` is an integer as long as a quote is. */
+function scanList<Quote>(start: usize, textAhead: usize): i32 {
   const rowsEnd = ROWS + (ROWS_MAX as usize) * ROW_BYTES;
   let row = ROWS;
   let text = TEXT;
   let at = start;
   store<i32>(HAS_ENDED, 0);
   while (row < rowsEnd) {
-    let end = scanRecord(at, text, row);
+    let end = scanRecord<Quote>(at, text, row);
     if (end === 0) break;
     if (load<u8>(end) === SPACE) end++;
     const next = load<u8>(end);
@@ -104,7 +118,7 @@ export function scan(start: usize, frameAhead: usize, textAhead: usize): i32 {
 }
 
 /** Reads the record that begins at a place; returns where it ends, or 0. */
-function scanRecord(start: usize, text: usize, row: usize): usize {
+function scanRecord<Quote>(start: usize, text: usize, row: usize): usize {
   const timestampStart = text + RECORD_HEAD_BYTES;
   let to = timestampStart;
   let at = start;
@@ -117,20 +131,35 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
     const letters = load<u32>(at);
     const ending = load<u32>(at, 4);
     let field: u32 = 0;
-    if (letters === TS && (ending & 0xff_ffff) === END_OF_TS) {
+    if (sizeof<Quote>() === PLAIN_QUOTE) {
+      if (letters === TS && (ending & 0xff) === COLON) {
+        field = SEEN_TS;
+        at += 5;
+      } else if (letters === DOC && (ending & 0xffff) === END_OF_NAME) {
+        field = SEEN_DOC;
+        at += 6;
+      } else if (letters === DATA && (ending & 0xff_ffff) === END_OF_DATA) {
+        field = SEEN_DATA;
+        at += 7;
+      } else if (letters === COL && (ending & 0xffff) === END_OF_NAME) {
+        field = SEEN_COL;
+        at += 6;
+      }
+    } else if (letters === ESCAPED_TS && (ending & 0xff_ffff) === END_OF_ESCAPED_TS) {
       field = SEEN_TS;
       at += 7;
-    } else if (letters === DOC && ending === END_OF_DOC) {
+    } else if (letters === ESCAPED_DOC && ending === END_OF_ESCAPED_DOC) {
       field = SEEN_DOC;
       at += 8;
-    } else if (letters === DATA && ending === MIDDLE_OF_DATA && load<u8>(at, 8) === COLON) {
+    } else if (letters === ESCAPED_DATA && ending === MIDDLE_OF_ESCAPED_DATA && load<u8>(at, 8) === COLON) {
       field = SEEN_DATA;
       at += 9;
-    } else if (letters === COL && ending === END_OF_COL) {
+    } else if (letters === ESCAPED_COL && ending === END_OF_ESCAPED_COL) {
       field = SEEN_COL;
       at += 8;
-    } else {
-      at = skipName(at);
+    }
+    if (field === 0) {
+      at = skipName<Quote>(at);
       if (at === 0) return 0;
     }
     if ((seen & field) !== 0) return 0;
@@ -140,10 +169,10 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
     if (field === SEEN_TS) {
       store<u64>(text, RECORD_HEAD);
       if ((seen & SEEN_DATA) !== 0) {
-        to = makeRoomForTimestamp(timestampBytes(at), timestampStart, to);
+        to = makeRoomForTimestamp(timestampBytes<Quote>(at), timestampStart, to);
         if (to === 0) return 0;
       }
-      at = scanTimestamp(at, timestampStart);
+      at = scanTimestamp<Quote>(at, timestampStart);
       if (at === 0) return 0;
       if ((seen & SEEN_DATA) === 0) to = digitsEnd;
       store<i32>(row, (timestamp >> 32) as i32, TS_HIGH);
@@ -153,11 +182,12 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
       store<u64>(to, DATA_HEAD);
       store<u8>(to, QUOTE, 8);
       to += DATA_HEAD_BYTES;
-      if (load<u16>(at) === QUOTE_IN_STRING) {
-        at = copyText(at + 2, to);
+      if (isQuote<Quote>(at)) {
+        at += sizeof<Quote>();
+        at = sizeof<Quote>() === ESCAPED_QUOTE ? copyText(at, to) : copyStoredText(at, to);
         to = textEnd;
       } else {
-        at = writeValue(at, to);
+        at = writeValue(at, to, sizeof<Quote>());
         to = load<usize>(WRITTEN);
       }
       if (at === 0) return 0;
@@ -165,18 +195,18 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
       to += 2;
     } else if (field === 0) {
       // It is written where other text is going to be, and forgotten.
-      at = writeValue(at, to);
+      at = writeValue(at, to, sizeof<Quote>());
       if (at === 0) return 0;
     } else {
-      if (load<u16>(at) !== QUOTE_IN_STRING) return 0;
-      const nameStart = at + 2;
-      at = nameEnd(nameStart);
+      if (!isQuote<Quote>(at)) return 0;
+      const nameStart = at + sizeof<Quote>();
+      at = nameEnd<Quote>(nameStart);
       if (at === 0) return 0;
       const place = row + (field === SEEN_DOC ? DOCUMENT : COLLECTION);
       store<usize>(place, nameStart + frameShift);
       store<usize>(place, at + frameShift, 4);
       if (field === SEEN_DOC) store<u32>(row, hash(nameStart, at), DOCUMENT_HASH);
-      at += 2;
+      at += sizeof<Quote>();
     }
     if (load<u8>(at) === SPACE) at++;
   } while (load<u8>(at) === COMMA);
@@ -186,10 +216,10 @@ function scanRecord(start: usize, text: usize, row: usize): usize {
 }
 
 /** Where the value begins behind a field's name that no record has, or 0: with escapes it may be one that a record has. */
-function skipName(start: usize): usize {
-  if (load<u16>(start) !== QUOTE_IN_STRING) return 0;
-  const end = plainEnd(start + 2);
-  return load<u16>(end) === QUOTE_IN_STRING && load<u8>(end, 2) === COLON ? end + 3 : 0;
+function skipName<Quote>(start: usize): usize {
+  if (!isQuote<Quote>(start)) return 0;
+  const end = plainEnd(start + sizeof<Quote>());
+  return isQuote<Quote>(end) && load<u8>(end, sizeof<Quote>()) === COLON ? end + sizeof<Quote>() + 1 : 0;
 }
 
 /** Moves data if the timestamp before it is not as long as was expected; returns where it ends then, or 0. */

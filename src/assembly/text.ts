@@ -4,6 +4,7 @@
 import { BACKSLASH, LETTER_U, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
 import { isShortEscape } from "./json";
 import { letterEnd, writeLetters } from "./letter";
+import { ESCAPED_QUOTE, PLAIN_QUOTE } from "./quote";
 
 /* What stands in a string for what is an escape in the data, as little-endian integers. */
 const QUOTE_IN_DATA: u32 = 0x225c_5c5c; // \\\"
@@ -52,11 +53,18 @@ export function copyText(start: usize, target: usize): usize {
   let to = target;
   for (;;) {
     const bytes = v128.load(at);
+    const specials = specialsIn(bytes);
+    if (specials === 0) {
+      v128.store(to, bytes);
+      at += 16;
+      to += 16;
+      continue;
+    }
     const backslashes = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(BACKSLASH)));
     const quotes = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(QUOTE)));
     /** Where a quote in data begins. */
     const begins = backslashes & (backslashes >> 1) & (backslashes >> 2) & (quotes >> 3);
-    const others = specialsIn(bytes) & ~(begins * 0b1111);
+    const others = specials & ~(begins * 0b1111);
     if (begins === 0) v128.store(to, bytes);
     else {
       const left = begins * 0b11;
@@ -92,7 +100,7 @@ export function copyText(start: usize, target: usize): usize {
     }
     const letter = load<u8>(at, 2);
     if (letter === LETTER_U) {
-      at = writeLetters(at, to);
+      at = writeLetters(at, to, ESCAPED_QUOTE);
       if (at === 0) return 0;
       to = letterEnd;
       continue;
@@ -105,4 +113,50 @@ export function copyText(start: usize, target: usize): usize {
   }
   textEnd = to;
   return at + 2;
+}
+
+/**
+ * Copies a record's data whose escapes are those that it is stored with, from behind its quote on: `\"`, `\\` and what
+ * JSON.stringify writes for control characters; letters that are escapes become themselves.
+ *
+ * Returns where the data ends, behind its quote, or 0.
+ */
+export function copyStoredText(start: usize, target: usize): usize {
+  let at = start;
+  let to = target;
+  for (;;) {
+    const bytes = v128.load(at);
+    v128.store(to, bytes);
+    const specials = specialsIn(bytes);
+    if (specials === 0) {
+      at += 16;
+      to += 16;
+      continue;
+    }
+    const backslashes = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(BACKSLASH)));
+    const quotes = i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(QUOTE)));
+    /** Of sixteen bytes whose only escapes are those of quotes, nothing else is special. */
+    const escapedQuotes = (backslashes << 1) & quotes;
+    const others = specials & ~(escapedQuotes | (escapedQuotes >> 1));
+    const size = others === 0 ? 16 : ctz(others);
+    at += size;
+    to += size;
+    if (others === 0) continue;
+    if (load<u8>(at) === QUOTE) break;
+    if (load<u8>(at) !== BACKSLASH) return 0;
+    const letter = load<u8>(at, 1);
+    if (letter === LETTER_U) {
+      at = writeLetters(at, to, PLAIN_QUOTE);
+      if (at === 0) return 0;
+      to = letterEnd;
+      continue;
+    }
+    if (letter !== QUOTE && letter !== BACKSLASH && !isShortEscape(letter)) return 0;
+    store<u8>(to, BACKSLASH);
+    store<u8>(to, letter, 1);
+    at += 2;
+    to += 2;
+  }
+  textEnd = to;
+  return at + 1;
 }

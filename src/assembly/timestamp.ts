@@ -1,7 +1,8 @@
 /**
  * Timestamps, in decimal digits.
  */
-import { CLOSE_BRACE, COMMA, DOT, MINUS, QUOTE_IN_STRING, SPACE, ZERO } from "./ascii";
+import { CLOSE_BRACE, COMMA, DOT, MINUS, SPACE, ZERO } from "./ascii";
+import { isQuote } from "./quote";
 
 const DIGITS_MAX: usize = 19;
 /** With its sign. */
@@ -15,11 +16,11 @@ export let digitsEnd: usize = 0;
  * Reads an integer, also as a string or with a fraction, which is cut off, and copies its digits. Returns where it ends, or
  * 0.
  */
-export function scanTimestamp(start: usize, target: usize): usize {
+export function scanTimestamp<Quote>(start: usize, target: usize): usize {
   let at = start;
   let to = target;
-  const isText = load<u16>(at) === QUOTE_IN_STRING;
-  if (isText) at += 2;
+  const isText = isQuote<Quote>(at);
+  if (isText) at += sizeof<Quote>();
   const isNegative = load<u8>(at) === MINUS;
   if (isNegative) {
     store<u8>(to++, MINUS);
@@ -48,8 +49,8 @@ export function scanTimestamp(start: usize, target: usize): usize {
   if (load<u8>(firstDigit) === ZERO && (digits > 1 || isNegative)) return 0;
   if (!isText) at = fractionEnd(at);
   else {
-    if (load<u16>(at) !== QUOTE_IN_STRING) return 0;
-    at += 2;
+    if (!isQuote<Quote>(at)) return 0;
+    at += sizeof<Quote>();
   }
   const next = load<u8>(at);
   if (next !== COMMA && next !== CLOSE_BRACE && next !== SPACE) return 0;
@@ -59,8 +60,8 @@ export function scanTimestamp(start: usize, target: usize): usize {
 }
 
 /** How many bytes the digits of the timestamp at a place take, with its sign. */
-export function timestampBytes(start: usize): usize {
-  const first = load<u16>(start) === QUOTE_IN_STRING ? start + 2 : start;
+export function timestampBytes<Quote>(start: usize): usize {
+  const first = isQuote<Quote>(start) ? start + sizeof<Quote>() : start;
   let at = first;
   if (load<u8>(at) === MINUS) at++;
   while (isDigit(load<u8>(at))) at++;

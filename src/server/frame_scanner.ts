@@ -11,11 +11,11 @@
 import type { InsertBatch } from "../engine/insert_batch.ts";
 import { neverInline } from "../engine/never_inline.ts";
 import { RawText } from "../engine/raw_text.ts";
-import { showScannedRecords } from "./escaped_scanner.ts";
 import { FAST_READERS, type FastType } from "./fast_request.ts";
 import { FieldReader, type Fields } from "./fields.ts";
 import { InsertScanner } from "./insert_scanner.ts";
 import { Scratch, SPARE_BYTES, unescapeString } from "./json_bytes.ts";
+import { showScannedRecords } from "./record_scanner.ts";
 import {
   describeName,
   FRAME_WINDOW,

@@ -22,9 +22,13 @@ type MessageExports = {
 >;
 /** The same of src/assembly/records.ts. */
 type RecordExports = {
-  scan(start: number, frameAhead: number, textAhead: number): number;
+  scan(start: number, quoteBytes: number, frameAhead: number, textAhead: number): number;
 } & Places<"TEXT" | "ROWS_MAX" | "ROWS" | "STOPPED" | "WRITTEN">;
 type Places<Name extends string> = { readonly [Each in Name]: { readonly value: number } };
+
+/* What stands before and behind a text: a quote, or in JSON that is itself in a string, an escaped one. */
+export const PLAIN_QUOTE_BYTES = 1;
+export const ESCAPED_QUOTE_BYTES = 2;
 
 /** What the records' scanner calls: see src/assembly/host.ts. */
 class Host {
@@ -40,9 +44,10 @@ class Host {
     this.#written = new Int32Array(memory, written, 1);
   }
 
-  readonly writeValue = (at: number, to: number): number => {
+  readonly writeValue = (at: number, to: number, quoteBytes: number): number => {
     const values = this.#values;
-    if (!values.write(this.#bytes, this.#view, at, true, this.#bytes, this.#view, to)) return 0;
+    const isEscaped = quoteBytes === ESCAPED_QUOTE_BYTES;
+    if (!values.write(this.#bytes, this.#view, at, isEscaped, this.#bytes, this.#view, to)) return 0;
     this.#written[0] = values.targetEnd;
     return values.sourceEnd;
   };

@@ -1,12 +1,12 @@
 /**
- * The fastest path of `ins`: records read straight from the escaped text in a message's `data`, in one pass.
+ * The fastest path of `ins`: records in the layouts that JSON libraries write, in one pass.
  *
  * Clients in the field send records as JSON inside a JSON string, so a quote arrives as `\"`, and a quote inside a
  * record's data as `\\\"`. Undoing one level of that while the data is copied leaves it exactly as the rendered text
- * wants it; nothing is gone over a second time. It takes the layout that JSON libraries write: fields in any order, also
- * ones that no record has, no white space but single blanks, and as data a JSON value or text, with no escapes but those
- * of quotes, backslashes, control characters and letters beyond ASCII. The rest is left to insert_scanner.ts, which undoes
- * the escapes first.
+ * wants it; nothing is gone over a second time. Where the list comes as JSON, nothing has to be undone at all. Fields may
+ * be in any order, also ones that no record has, with no white space but single blanks; data is a JSON value, or text with
+ * no escapes but those of quotes, backslashes, control characters and letters beyond ASCII. The rest is left to
+ * insert_scanner.ts.
  *
  * What does it is src/assembly/records.ts, in WebAssembly: the same in JavaScript took a quarter longer, and the engine's
  * compilers four times as long. It is given a part of a frame at a time, what goes into the window. Where it needs more than
@@ -16,9 +16,11 @@ import { type BatchMemory, COLUMNS, type InsertBatch } from "../engine/insert_ba
 import { CLOSE_BRACKET, OPEN_BRACKET, QUOTE } from "../protocol/ascii.ts";
 import type { Scratch } from "./json_bytes.ts";
 import {
+  ESCAPED_QUOTE_BYTES,
   FRAME_WINDOW,
   fillWindow,
   MODULE_MEMORY,
+  PLAIN_QUOTE_BYTES,
   RECORD_MODULE,
   WINDOW_BYTES,
   WINDOW_START,
@@ -44,28 +46,36 @@ export function showScannedRecords(batch: InsertBatch, count: number): void {
 }
 
 /**
- * Fills the batch with the records of the array that begins at a place, inside a JSON string.
+ * Fills the batch with the records of the list that begins at a place, or in the string there.
  *
  * A zero must stand behind the frame.
  *
- * @returns where the string ends, behind its quote; -1 when this path does not take it: the batch is then void.
+ * @returns where the list or its string ends; -1 when this path does not take it: the batch is then void.
  */
-export function scanEscapedRecords(frame: Scratch, start: number, size: number, batch: InsertBatch): number {
+export function scanUsualRecords(frame: Scratch, start: number, size: number, batch: InsertBatch): number {
   const { bytes } = frame;
-  if (RECORD_MODULE === undefined || bytes[start] !== OPEN_BRACKET) return NOT_TAKEN;
-  let at = start + 1;
-  if (bytes[at] === CLOSE_BRACKET) return bytes[at + 1] === QUOTE ? at + 2 : NOT_TAKEN;
+  const isString = bytes[start] === QUOTE;
+  const quoteBytes = isString ? ESCAPED_QUOTE_BYTES : PLAIN_QUOTE_BYTES;
+  const list = isString ? start + 1 : start;
+  if (RECORD_MODULE === undefined || bytes[list] !== OPEN_BRACKET) return NOT_TAKEN;
+  let at = list + 1;
+  if (bytes[at] === CLOSE_BRACKET) return behindList(bytes, at + 1, isString);
   const isInWindow = frame.buffer === FRAME_WINDOW;
   const [rows, stopped] = [ROWS as BatchMemory, STOPPED as Int32Array];
   for (;;) {
     // How much of the frame comes before the window.
     const ahead = isInWindow ? 0 : at;
     if (!isInWindow) fillWindow(bytes, at, size);
-    const count = RECORD_MODULE.scan(WINDOW_START + at - ahead, ahead, batch.textLength);
+    const count = RECORD_MODULE.scan(WINDOW_START + at - ahead, quoteBytes, ahead, batch.textLength);
     at = (stopped[0] as number) - WINDOW_START + ahead;
     if (count > 0) batch.addRows(rows, count);
-    if (stopped[1] === 1) return bytes[at] === QUOTE ? at + 1 : NOT_TAKEN;
+    if (stopped[1] === 1) return behindList(bytes, at, isString);
     // It has stopped at a record that it has not seen whole, or that it does not take.
     if (count === 0) return NOT_TAKEN;
   }
+}
+
+function behindList(bytes: Uint8Array, listEnd: number, isString: boolean): number {
+  if (!isString) return listEnd;
+  return bytes[listEnd] === QUOTE ? listEnd + 1 : NOT_TAKEN;
 }
