@@ -10,6 +10,7 @@ import { DatabaseError } from "../protocol/errors.ts";
 import { REPLY_BYTES_MAX } from "../protocol/limits.ts";
 import type { AnswerBytes } from "./database.ts";
 import type { Name } from "./name.ts";
+import { neverInline } from "./never_inline.ts";
 import type { RawText } from "./raw_text.ts";
 import type { Slab } from "./slab.ts";
 import { COPIED_HERE_BYTES_MAX, copyText } from "./text_copy.ts";
@@ -43,6 +44,8 @@ export class ReplyText implements AnswerBytes {
 
   constructor({ bytesMax = REPLY_BYTES_MAX }: { bytesMax?: number } = {}) {
     this.#bytesMax = bytesMax;
+    // All questions about latest records come here, in ways of their own.
+    neverInline(this.document);
   }
 
   /** How much there is in the buffer. */
@@ -154,11 +157,7 @@ export class ReplyText implements AnswerBytes {
       writeAscii(bytes, FRONT_BYTES - head.bytes.length, head);
     }
     if (typeof id === "string") {
-      for (let at = 0; at < id.length; at++) {
-        const letter = id.charCodeAt(at);
-        if (letter > ASCII_MAX) return undefined;
-        bytes[idStart + at] = letter;
-      }
+      if (!writeLetters(bytes, idStart, id)) return undefined;
     } else {
       const source = id.bytes;
       for (let from = id.start, at = idStart; from < id.end; from++, at++) bytes[at] = source[from] as number;
@@ -197,3 +196,16 @@ export const replyTooLarge = (bytesMax: number): DatabaseError =>
 function writeAscii(target: Buffer, start: number, { bytes }: AsciiText): void {
   for (let at = 0; at < bytes.length; at++) target[start + at] = bytes[at] as number;
 }
+
+/** The same of any text; false where it is not ASCII. */
+function writeLetters(target: Buffer, start: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const letter = text.charCodeAt(at);
+    if (letter > ASCII_MAX) return false;
+    target[start + at] = letter;
+  }
+  return true;
+}
+
+// Of most requests the id is where it came.
+neverInline(writeLetters);

@@ -4,6 +4,7 @@
  * Counting is on the way of every message, so it is plain numbers; text is made when it is asked for. The clock is
  * looked at for some messages only (see dispatch.ts), and the histogram of requests is of these.
  */
+import { neverInline } from "../engine/never_inline.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { MESSAGE_TYPES, type MessageType } from "../protocol/messages.ts";
 import type { ServerStatus } from "../protocol/server_status.ts";
@@ -35,6 +36,7 @@ export class Metrics implements CommitObserver {
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
+    neverInline(this.#addDurations);
     for (const code of ALARMING) for (const type of [...MESSAGE_TYPES, undefined]) this.#errorsOf(type, code);
   }
 
@@ -59,8 +61,13 @@ export class Metrics implements CommitObserver {
   /** Without a number, of a frame without a known type. */
   duration(typeNumber: number | undefined, ms: number): void {
     const place = typeNumber ?? MESSAGE_TYPES.length;
-    this.#durations[place] ??= new Histogram();
-    this.#durations[place].observe(ms);
+    (this.#durations[place] ?? this.#addDurations(place)).observe(ms);
+  }
+
+  #addDurations(place: number): Histogram {
+    const durations = new Histogram();
+    this.#durations[place] = durations;
+    return durations;
   }
 
   connected(): void {
