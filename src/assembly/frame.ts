@@ -10,4 +10,4 @@
  * call takes 67 ns instead of 4.
  */
 export * from "./message";
-export { ROWS, ROWS_MAX, STOPPED, scan, TEXT, WRITTEN } from "./records";
+export { ROWS, ROWS_MAX, STOPPED, scan, TEXT, TEXT_BYTES, WRITTEN } from "./records";

@@ -15,8 +15,12 @@ import { SPARE_BYTES, WINDOW, WINDOW_BYTES } from "./window";
 
 export { WRITTEN };
 
-/** What stands around a record's data is longer in a frame than in its text. */
-export const TEXT: usize = memory.data(WINDOW_BYTES + SPARE_BYTES, 16);
+/**
+ * What stands around a record's data is longer in a frame than in its text. The data itself is as long at the most, but for
+ * JSON values in a list that is JSON: each of their quotes gets a backslash.
+ */
+export const TEXT_BYTES: i32 = 2 * WINDOW_BYTES;
+export const TEXT: usize = memory.data(TEXT_BYTES + SPARE_BYTES, 16);
 
 /** A row's integers are those of `InsertBatch.columns`. */
 const COLLECTION: usize = 0;

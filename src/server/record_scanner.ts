@@ -22,7 +22,6 @@ import {
   MODULE_MEMORY,
   PLAIN_QUOTE_BYTES,
   RECORD_MODULE,
-  WINDOW_BYTES,
   WINDOW_START,
 } from "./scanner_module.ts";
 
@@ -30,14 +29,18 @@ const NOT_TAKEN = -1;
 
 const { buffer } = MODULE_MEMORY;
 /** What the scanner has read, all of a frame or a part of it. */
-const ROWS: BatchMemory | undefined = RECORD_MODULE && {
-  columns: new Int32Array(buffer, RECORD_MODULE.ROWS.value, RECORD_MODULE.ROWS_MAX.value * COLUMNS),
-  text: Buffer.from(buffer, RECORD_MODULE.TEXT.value, WINDOW_BYTES),
-  textBytes: new Uint8Array(buffer, RECORD_MODULE.TEXT.value, WINDOW_BYTES),
-  textView: new DataView(buffer, RECORD_MODULE.TEXT.value, WINDOW_BYTES),
-};
+const ROWS = RECORD_MODULE && rowsOf(RECORD_MODULE);
 /** Where the scan has stopped, and 1 where the list ended there. */
 const STOPPED = RECORD_MODULE && new Int32Array(buffer, RECORD_MODULE.STOPPED.value, 2);
+
+function rowsOf({ ROWS, ROWS_MAX, TEXT, TEXT_BYTES }: NonNullable<typeof RECORD_MODULE>): BatchMemory {
+  return {
+    columns: new Int32Array(buffer, ROWS.value, ROWS_MAX.value * COLUMNS),
+    text: Buffer.from(buffer, TEXT.value, TEXT_BYTES.value),
+    textBytes: new Uint8Array(buffer, TEXT.value, TEXT_BYTES.value),
+    textView: new DataView(buffer, TEXT.value, TEXT_BYTES.value),
+  };
+}
 
 /** Fills the batch with the records of a frame in the window that were all read with the message: nothing is copied. */
 export function showScannedRecords(batch: InsertBatch, count: number): void {

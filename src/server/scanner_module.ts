@@ -23,7 +23,7 @@ type MessageExports = {
 /** The same of src/assembly/records.ts. */
 type RecordExports = {
   scan(start: number, quoteBytes: number, frameAhead: number, textAhead: number): number;
-} & Places<"TEXT" | "ROWS_MAX" | "ROWS" | "STOPPED" | "WRITTEN">;
+} & Places<"TEXT_BYTES" | "TEXT" | "ROWS_MAX" | "ROWS" | "STOPPED" | "WRITTEN">;
 type Places<Name extends string> = { readonly [Each in Name]: { readonly value: number } };
 
 /* What stands before and behind a text: a quote, or in JSON that is itself in a string, an escaped one. */

@@ -16,8 +16,9 @@ import {
   InsertBatch,
 } from "../../src/engine/insert_batch.ts";
 import { hashBytes } from "../../src/engine/name.ts";
+import { FRAME_LENGTH_AT_ONCE } from "../../src/protocol/limits.ts";
 import { FrameScanner, SCANNED_INS } from "../../src/server/frame_scanner.ts";
-import { Scratch } from "../../src/server/json_bytes.ts";
+import { Scratch, SPARE_BYTES } from "../../src/server/json_bytes.ts";
 import { RECORD_MODULE, WINDOW_BYTES } from "../../src/server/scanner_module.ts";
 import { checkFrame } from "./frame_check.ts";
 
@@ -150,6 +151,28 @@ test("so is one with more records than a window has rows", () => {
     expect(checkFrame(frameOf(inWindow), scanner)).toBe(true);
     expect(checkFrame(frameOf(records), scanner)).toBe(true);
   }
+});
+
+test("values that take twice the room when they are stored are whole, and so is what comes after them", () => {
+  // As much as a window holds, in one record and in some; as data, and in a field that is forgotten.
+  const quotes = (bytes: number): string[] => new Array(Math.floor(bytes / 3)).fill("");
+  for (const count of [1, 7]) {
+    const each = WINDOW_BYTES / count - 300;
+    const asData = Array.from({ length: count }, (_, ts) => ({ ...reading, ts, data: quotes(each) }));
+    const forgotten = Array.from({ length: count }, (_, ts) => ({ other: quotes(each), ...reading, ts }));
+    for (const records of [asData, forgotten, [...asData, ...asData, ...asData]]) {
+      for (const frame of FRAMES) {
+        for (const scanner of scanners) {
+          expect(checkFrame(frame(JSON.stringify(records)), scanner)).toBe(true);
+          expect(checkFrame(frameOf([reading]), scanner)).toBe(true);
+        }
+      }
+    }
+  }
+}, 60_000);
+
+test("the window holds what is read at once", () => {
+  expect(WINDOW_BYTES).toBeGreaterThanOrEqual(FRAME_LENGTH_AT_ONCE + SPARE_BYTES);
 });
 
 test("a record that no window holds is read in another way", () => {
