@@ -21,25 +21,19 @@ import {
   SPACE,
   ZERO,
 } from "./ascii";
+import { isShortEscape, NO_HEX, readHex } from "./escape";
 import { hash, keyedHash } from "./hash";
-import { isHexDigit, isShortEscape, plainEndOf, skipSpace } from "./json";
+import { plainEndOf, skipSpace } from "./json";
+import { isName, NAME_ROW_BYTES, NAMES_MAX, nameBytes, nameUse } from "./name_table";
 import { PLAIN_QUOTE } from "./quote";
 import { copyText, textEnd } from "./text";
 import { areDigits, digitsValue, fractionEnd, isDigit } from "./timestamp";
 import { PAYLOAD } from "./window";
 
-export const FIELDS_MAX: i32 = 16;
 /** By their first two letters, one more than the number of the field whose name may begin so. Filled by the host. */
 export const BY_LETTERS: usize = memory.data(1024, 8);
-/**
- * By field, its name's bytes as a little-endian integer, those of them that count, how many they are, and what is to be
- * done with its value. Filled by the host.
- */
-export const NAMES: usize = memory.data(FIELDS_MAX * 24, 8);
-const NAME_ROW_BYTES: usize = 24;
-const NAME_MASK: usize = 8;
-const NAME_BYTES: usize = 16;
-const NAME_USE: usize = 20;
+/** The fields' names, each with what is to be done with its value. Filled by the host. */
+export const NAMES: usize = memory.data(NAMES_MAX * 24, 8);
 /** A time: its fraction is cut off. */
 const IS_TIME: u32 = 1;
 /** A name that is going to be looked up, or a key: its hash is told. */
@@ -47,26 +41,26 @@ const IS_NAME: u32 = 2;
 const IS_KEY: u32 = 4;
 
 /** By field, what kind of value it has, where that begins and ends, its hash; and the number that it is. */
-export const VALUES: usize = memory.data(FIELDS_MAX * 24, 8);
+export const VALUES: usize = memory.data(NAMES_MAX * 24, 8);
 const VALUE_ROW_BYTES: usize = 24;
 const VALUE_START: usize = 4;
 const VALUE_END: usize = 8;
 const VALUE_HASH: usize = 12;
 const VALUE_NUMBER: usize = 16;
 
-/*
- * Kinds of values, as src/server/fields.ts names them. A text has no escapes; or only such as it is stored with; or others,
- * which are valid.
- */
+/* Kinds of values, as src/server/fields.ts numbers them. */
+/** Without escapes. */
 const TEXT: i32 = 1;
-const STORED_TEXT: i32 = 8;
-const ESCAPED_TEXT: i32 = 2;
-const NUMBER: i32 = 3;
+/** With no escapes but those that it is stored with. */
+const STORED_TEXT: i32 = 2;
+/** With others, which are valid. */
+const ESCAPED_TEXT: i32 = 3;
+const NUMBER: i32 = 4;
 /** An integer that a double may not hold. */
-const LONG: i32 = 4;
-const TRUE: i32 = 5;
-const FALSE: i32 = 6;
-const NULL: i32 = 7;
+const LONG: i32 = 5;
+const TRUE: i32 = 6;
+const FALSE: i32 = 7;
+const NULL: i32 = 8;
 /** More digits are none that a double holds for sure. */
 const DOUBLE_DIGITS: usize = 15;
 
@@ -101,12 +95,12 @@ export function scanObject(start: usize, quoteBytes: usize): usize {
     seenFields |= 1 << field;
     const name = NAMES + (field as usize) * NAME_ROW_BYTES;
     const value = VALUES + (field as usize) * VALUE_ROW_BYTES;
-    at += quoteBytes + load<u32>(name, NAME_BYTES);
+    at += quoteBytes + nameBytes(name);
     if (!isQuote(at, quoteBytes)) return 0;
     at = skipBetween(at + quoteBytes, quoteBytes);
     if (load<u8>(at) !== COLON) return 0;
     at = skipBetween(at + 1, quoteBytes);
-    const use = load<u32>(name, NAME_USE);
+    const use = nameUse(name);
     const isTaken = isQuote(at, quoteBytes)
       ? scanText(at + quoteBytes, quoteBytes, use, value)
       : scanPlain(at, use, value);
@@ -158,7 +152,7 @@ function escapesEnd(firstEscape: usize): usize {
     const letter = load<u8>(at, 1);
     at += 2;
     if (letter === LETTER_U) {
-      for (let digit: usize = 0; digit < 4; digit++) if (!isHexDigit(load<u8>(at + digit))) return 0;
+      if (readHex(at) === NO_HEX) return 0;
     } else if (letter !== SLASH && letter !== QUOTE && letter !== BACKSLASH && !isShortEscape(letter))
       return 0;
     if (letter === LETTER_U || letter === SLASH) escapedKind = ESCAPED_TEXT;
@@ -206,8 +200,7 @@ function fieldAt(at: usize): i32 {
   const second: usize = load<u8>(at, 1) & 31;
   const field = (load<u8>(BY_LETTERS + (first << 5) + second) as i32) - 1;
   if (field < 0) return -1;
-  const row = NAMES + (field as usize) * NAME_ROW_BYTES;
-  return (load<u64>(at) & load<u64>(row, NAME_MASK)) === load<u64>(row) ? field : -1;
+  return isName(NAMES + (field as usize) * NAME_ROW_BYTES, at) ? field : -1;
 }
 
 function isQuote(at: usize, quoteBytes: usize): boolean {

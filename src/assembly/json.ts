@@ -1,7 +1,7 @@
 /**
  * JSON at the level of bytes: white space, and where strings end.
  */
-import { BACKSLASH, LETTER_B, LETTER_F, LETTER_N, LETTER_R, LETTER_T, QUOTE, SPACE } from "./ascii";
+import { BACKSLASH, QUOTE, SPACE } from "./ascii";
 import { plainEnd } from "./text";
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -40,21 +40,5 @@ function specialsIn(word: u64): u64 {
   return (
     (((quotes - ONES) & ~quotes) | ((backslashes - ONES) & ~backslashes) | ((word - ONES * SPACE) & ~word)) &
     HIGH_BITS
-  );
-}
-
-export function isHexDigit(byte: u8): boolean {
-  const letter = byte | 0x20;
-  return byte - 0x30 < 10 || letter - 0x61 < 6;
-}
-
-/** Whether it is one that JSON.stringify writes behind a backslash, for a control character. */
-export function isShortEscape(letter: u8): boolean {
-  return (
-    letter === LETTER_B ||
-    letter === LETTER_F ||
-    letter === LETTER_N ||
-    letter === LETTER_R ||
-    letter === LETTER_T
   );
 }

@@ -8,23 +8,17 @@
 import { CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, SPACE } from "./ascii";
 import { scanObject, seenFields } from "./fields";
 import { plainEndOf, skipSpace } from "./json";
+import { isName, NAME_ROW_BYTES, NAMES_MAX, nameBytes } from "./name_table";
 import { ESCAPED_QUOTE, PLAIN_QUOTE } from "./quote";
 import { HAS_ENDED, STOPPED, scan } from "./records";
 import { PAYLOAD, WINDOW, WINDOW_BYTES } from "./window";
 
-export { BY_LETTERS, FIELDS_MAX, NAMES, VALUES } from "./fields";
+export { BY_LETTERS, NAMES, VALUES } from "./fields";
 export { HASH_KEY } from "./hash";
-export { PAYLOAD, WINDOW, WINDOW_BYTES };
+export { NAME_ROW_BYTES, NAMES_MAX, PAYLOAD, WINDOW, WINDOW_BYTES };
 
-export const TYPES_MAX: i32 = 16;
-/**
- * By type, its bytes and the quote behind it as a little-endian integer, those of them that count, and how many they are.
- * Filled by the host.
- */
-export const TYPES: usize = memory.data(TYPES_MAX * 24, 8);
-const TYPE_ROW_BYTES: usize = 24;
-const TYPE_MASK: usize = 8;
-const TYPE_BYTES: usize = 16;
+/** The types, each with the quote behind it. Filled by the host. */
+export const TYPES: usize = memory.data(NAMES_MAX * 24, 8);
 
 /* What is returned, where it is not a type's number. */
 const NOT_TAKEN: i32 = -1;
@@ -111,7 +105,7 @@ function scanMembers(start: usize, frameEnd: usize, ahead: usize, isBehindData: 
         if (type !== NOT_TAKEN || load<u8>(at) !== QUOTE) return NOT_TAKEN;
         type = typeAt(at + 1);
         if (type === NOT_TAKEN) return NOT_TAKEN;
-        at += 1 + load<u32>(TYPES + (type as usize) * TYPE_ROW_BYTES, TYPE_BYTES);
+        at += 1 + nameBytes(TYPES + (type as usize) * NAME_ROW_BYTES);
       } else if (letters === DATA && ending === END_OF_DATA) {
         at = valueAfter(at + 6);
         if (hasData || at === 0) return NOT_TAKEN;
@@ -177,10 +171,8 @@ function plainStringEnd(start: usize): usize {
 }
 
 function typeAt(start: usize): i32 {
-  const word = load<u64>(start);
   for (let index = 0; index < typesCount; index++) {
-    const row = TYPES + (index as usize) * TYPE_ROW_BYTES;
-    if ((word & load<u64>(row, TYPE_MASK)) === load<u64>(row)) return index;
+    if (isName(TYPES + (index as usize) * NAME_ROW_BYTES, start)) return index;
   }
   return NOT_TAKEN;
 }

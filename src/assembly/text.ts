@@ -2,8 +2,7 @@
  * Strings, sixteen bytes at once.
  */
 import { BACKSLASH, LETTER_U, QUOTE, QUOTE_IN_STRING, SPACE } from "./ascii";
-import { isShortEscape } from "./json";
-import { letterEnd, writeLetters } from "./letter";
+import { isShortEscape, letterEnd, writeLetters } from "./escape";
 import { ESCAPED_QUOTE, PLAIN_QUOTE } from "./quote";
 
 /* What stands in a string for what is an escape in the data, as little-endian integers. */

@@ -18,7 +18,17 @@ type MessageExports = {
   goOn(at: number, frameEnd: number, ahead: number): number;
   scanPayload(end: number): number;
 } & Places<
-  "WINDOW_BYTES" | "WINDOW" | "PAYLOAD" | "TYPES" | "MESSAGE" | "BY_LETTERS" | "NAMES" | "VALUES" | "HASH_KEY"
+  | "WINDOW_BYTES"
+  | "WINDOW"
+  | "PAYLOAD"
+  | "TYPES"
+  | "MESSAGE"
+  | "BY_LETTERS"
+  | "NAMES"
+  | "NAMES_MAX"
+  | "NAME_ROW_BYTES"
+  | "VALUES"
+  | "HASH_KEY"
 >;
 /** The same of src/assembly/records.ts. */
 type RecordExports = {
@@ -89,12 +99,17 @@ export function fillWindow(source: Uint8Array, start: number, size: number): voi
   MODULE_BYTES[WINDOW_START + end - start] = 0;
 }
 
-const NAME_ROW_BYTES = 24;
 const NAME_BYTES_MAX = 8;
 
-/** Fills a row of a table of names: the name's bytes, those that count, how many they are, and what it is used for. */
+/**
+ * Fills a row of a table of names, see src/assembly/name_table.ts.
+ *
+ * @throws RangeError when there is no room for it
+ */
 export function describeName(table: number, index: number, name: string, use = 0): void {
-  const row = table + index * NAME_ROW_BYTES;
+  const { NAMES_MAX, NAME_ROW_BYTES } = MESSAGE_MODULE;
+  if (index >= NAMES_MAX.value || name.length > NAME_BYTES_MAX) throw new RangeError(`no room for ${name}`);
+  const row = table + index * NAME_ROW_BYTES.value;
   MODULE_MEMORY.write(name, row, "latin1");
   MODULE_MEMORY.fill(0xff, row + NAME_BYTES_MAX, row + NAME_BYTES_MAX + name.length);
   MODULE_MEMORY.writeUInt32LE(name.length, row + 2 * NAME_BYTES_MAX);

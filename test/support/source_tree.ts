@@ -28,7 +28,12 @@ export const codeOf = ({ text }: SourceFile): string => text.replace(COMMENT, ""
 /** What a file imports: project files by their path from the root, everything else by its name. */
 export function importsOf(file: SourceFile): string[] {
   const names = [...codeOf(file).matchAll(IMPORT)].map(([, name]) => name as string);
-  return names.map((name) => (name.startsWith(".") ? posix.join(dirname(file.path), name) : name));
+  return names.map((name) => {
+    if (!name.startsWith(".")) return name;
+    const path = posix.join(dirname(file.path), name);
+    // AssemblyScript leaves it out.
+    return posix.extname(path) === "" ? `${path}.ts` : path;
+  });
 }
 
 /** The folder below `src`, or undefined for what lies elsewhere. */

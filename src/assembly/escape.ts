@@ -1,9 +1,10 @@
 /**
- * Letters that are written as escapes, `\u00e9`, and are stored as themselves.
+ * Escapes: those that stay what they are, and letters that are written as one, `\u00e9`, and are stored as themselves.
  */
-import { BACKSLASH, LETTER_U, QUOTE, SPACE } from "./ascii";
+import { BACKSLASH, LETTER_B, LETTER_F, LETTER_N, LETTER_R, LETTER_T, LETTER_U, QUOTE, SPACE } from "./ascii";
 
-const NONE: u32 = 0xffff_ffff;
+/** What is no number of four hexadecimal digits. */
+export const NO_HEX: u32 = 0xffff_ffff;
 const HEX_BYTES: usize = 4;
 
 /** Where the letters end that were written last. */
@@ -33,7 +34,7 @@ function isEscape(at: usize, backslashes: usize): boolean {
 function writeLetter(start: usize, to: usize, backslashes: usize): usize {
   const digits = start + backslashes + 1;
   const unit = readHex(digits);
-  if (unit === NONE) return 0;
+  if (unit === NO_HEX) return 0;
   const next = digits + HEX_BYTES;
   if (unit < 0xd800 || unit > 0xdfff) {
     if (unit < (SPACE as u32) || unit === (QUOTE as u32) || unit === (BACKSLASH as u32)) return 0;
@@ -47,14 +48,14 @@ function writeLetter(start: usize, to: usize, backslashes: usize): usize {
   return next + backslashes + 1 + HEX_BYTES;
 }
 
-/** Four hexadecimal digits, or NONE. */
-function readHex(start: usize): u32 {
+/** Four hexadecimal digits, or NO_HEX. */
+export function readHex(start: usize): u32 {
   let value: u32 = 0;
   for (let at = start; at < start + 4; at++) {
     const byte = load<u8>(at) as u32;
     const digit = byte - 0x30;
     const letter = (byte | 0x20) - 0x61;
-    if (digit > 9 && letter > 5) return NONE;
+    if (digit > 9 && letter > 5) return NO_HEX;
     value = (value << 4) | (digit > 9 ? letter + 10 : digit);
   }
   return value;
@@ -82,4 +83,15 @@ function writeCodePoint(to: usize, codePoint: u32): usize {
   store<u8>(to, 0x80 | ((codePoint >> 6) & 0x3f), 2);
   store<u8>(to, 0x80 | (codePoint & 0x3f), 3);
   return to + 4;
+}
+
+/** Whether it is one that JSON.stringify writes behind a backslash, for a control character. */
+export function isShortEscape(letter: u8): boolean {
+  return (
+    letter === LETTER_B ||
+    letter === LETTER_F ||
+    letter === LETTER_N ||
+    letter === LETTER_R ||
+    letter === LETTER_T
+  );
 }
