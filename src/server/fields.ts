@@ -11,8 +11,8 @@ import type { Scratch } from "./json_bytes.ts";
 import { describeName, MESSAGE_MODULE, MODULE_BYTES, MODULE_MEMORY, WINDOW_START } from "./scanner_module.ts";
 
 /**
- * Names, keys and values stay where they are in the frame, unless they have escapes. An integer beyond 2^53 comes as
- * a timestamp: nothing else is so large.
+ * Names, keys and values stay as bytes, in the form in which they are stored, unless they have escapes of other forms. An
+ * integer beyond 2^53 comes as a timestamp, nothing else is so large; beyond 64 bits it is NaN, which nobody takes.
  */
 export type FieldValue = string | RawText | number | boolean | Timestamp | undefined;
 

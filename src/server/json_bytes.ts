@@ -55,12 +55,7 @@ export class Scratch {
 
   /** The text of `bytes[start, end)`, which may keep all of the text that was filled in. */
   part(start: number, end: number): string {
-    return this.#text === undefined ? this.copy(start, end) : this.#text.slice(start, end);
-  }
-
-  /** The same as a text of its own, to be kept. */
-  copy(start: number, end: number): string {
-    return this.buffer.toString(this.#text === undefined ? "utf8" : "latin1", start, end);
+    return this.#text === undefined ? this.buffer.toString("utf8", start, end) : this.#text.slice(start, end);
   }
 
   makeRoom(size: number): void {
