@@ -221,7 +221,7 @@ export class Series extends ChunkList implements ChunkOwner {
     const { at, from, selection } = question;
     const { newest } = this;
     // Most questions are about now: nothing has to be looked for.
-    if (newest?.endsBefore(at.high, at.low) === true && selection === undefined) {
+    if (newest?.endsAfter(at.high, at.low) === false && selection === undefined) {
       if (!newest.endsBefore(from.high, from.low)) this.writeNewest(reply);
       return;
     }
