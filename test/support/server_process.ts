@@ -113,8 +113,10 @@ export class ServerProcess implements AsyncDisposable {
     });
   }
 
+  /** Nobody looks at its output any more, so that is not waited for. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill("SIGKILL");
+    this.#child.kill("SIGKILL");
+    await this.#child.exited;
   }
 
   async #readOutput(): Promise<void> {
