@@ -18,6 +18,7 @@ import { SqliteStorage } from "../storage/sqlite_storage.ts";
 import type { CommitObserver } from "../storage/storage.ts";
 import { CommandError } from "./command_error.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { makeLateGlobals } from "./late_globals.ts";
 import { LiveBackup } from "./live_backup.ts";
 import type { Log } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
@@ -61,6 +62,7 @@ export async function runServer(
   { log, secretKey, onLoading, use }: InstanceParts,
 ): Promise<void> {
   const startedAtMs = performance.now();
+  makeLateGlobals();
   if (options.recover && options.data !== undefined) await recover(options.data, log);
   const metrics = new Metrics();
   const storage = await openStorage(options, metrics);

@@ -40,9 +40,7 @@ export function isClosed(chunk: Chunk, sizes: Sizes): boolean {
 export function isFull(chunk: Chunk, sizes: Sizes, record: Rendered): boolean {
   if (isClosed(chunk, sizes)) return true;
   const { page } = chunk;
-  const textBytesMax = sizes.chunkTextBytesMax - (record.to - record.from);
-  // Where a text ends is no less than its length, and mostly as much.
-  return page !== undefined && page.textEnd > textBytesMax && page.textLength > textBytesMax;
+  return page !== undefined && page.textLength > sizes.chunkTextBytesMax - (record.to - record.from);
 }
 
 /** Adds to the shares a record of a document that has chunks, which takes so many bytes with its entry. */

@@ -6,6 +6,7 @@ import { Collection, type CollectionOptions } from "./collection.ts";
 import type { Command } from "./journal_entry.ts";
 import type { LongWork } from "./long_work.ts";
 import { Name, NameTable } from "./name.ts";
+import { neverInline } from "./never_inline.ts";
 import { RawText, unescapeText } from "./raw_text.ts";
 
 /** Whether a collection has not seen a command yet: its checkpoint may be ahead of the journal. */
@@ -23,6 +24,7 @@ export class Collections {
 
   constructor(options: Omit<CollectionOptions, "name" | "totals">) {
     this.#options = { ...options, totals: this.#totals };
+    neverInline(this.getByBytes);
   }
 
   /** Of all collections. */
@@ -75,7 +77,7 @@ export class Collections {
   }
 
   setValue(col: RawText, key: RawText, value: RawText): void {
-    (this.#table.get(col) ?? this.add(col.toString())).setValue(key, value);
+    (this.get(col) ?? this.add(col.toString())).setValue(key, value);
   }
 
   apply(command: Command, isNewFor: IsNewFor): void {

@@ -7,6 +7,7 @@ import { firstChunkReaching, lastChunkStarting } from "./chunk_search.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { type HistoryRange, restBehind, restFrom } from "./history_range.ts";
 import type { LongWork } from "./long_work.ts";
+import { neverInline } from "./never_inline.ts";
 import type { Page } from "./page.ts";
 import { copyMarked, copyMarkedReversed, copyReversed, copyRun } from "./page_copy.ts";
 import type { ReplyText } from "./reply_text.ts";
@@ -18,6 +19,11 @@ export type HistoryTools = { readonly selection: Selection | undefined; readonly
 const CHUNK_UNITS = 16;
 /** What looking at some records with a pattern costs: enough to look at the clock. */
 const LOOKED_AT_UNITS = 64;
+/** No reply has so many. */
+const RECORDS_MAX = 2 ** 31 - 1;
+
+// Who asks for a part of a history asks for parts: each kind of them is compiled when it is first met, and not into all others.
+neverInline(writeAll, writeSelected);
 
 /**
  * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts, and as far as
@@ -31,7 +37,7 @@ export function writeHistory(
   range: HistoryRange,
   { selection, longWork }: HistoryTools,
 ): HistoryRange | undefined {
-  let left = range.limit > 0 ? range.limit : Number.POSITIVE_INFINITY;
+  let left = Math.min(range.limit > 0 ? range.limit : RECORDS_MAX, RECORDS_MAX);
   const first = firstChunkReaching(chunks, range.from);
   const last = lastChunkStarting(chunks, range.to);
   const step = range.reverse ? -1 : 1;

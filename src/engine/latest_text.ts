@@ -134,7 +134,9 @@ export class LatestText {
     this.#blocks = NO_BLOCKS;
     this.#documents = NO_DOCUMENTS;
     this.#version = -1;
-    this.#count(-this.bytes);
+    // Not `-this.bytes`, which of 0 is -0: a sum with it is no integer to the compiler, and what was compiled for integers
+    // is thrown away.
+    this.#count(0 - this.bytes);
   }
 
   #blockAt(start: number): LatestBlock {

@@ -11,6 +11,7 @@
  */
 import { DatabaseError } from "../protocol/errors.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { neverInline } from "./never_inline.ts";
 import { nextTurn } from "./next_turn.ts";
 
 /** Shares of the limit: where writes are refused (the rest is for pages that grow), where relief begins, and ends. */
@@ -55,6 +56,7 @@ export class MemoryLimit {
 
   constructor(options: MemoryLimitOptions) {
     this.#options = options;
+    neverInline(this.relieve);
     this.#fullBytes = options.limitBytes * FULL_SHARE;
     this.#shortBytes = options.limitBytes * SHORT_SHARE;
     this.#easedBytes = options.limitBytes * EASED_SHARE;

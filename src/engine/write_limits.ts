@@ -18,6 +18,7 @@ import {
   COLUMNS,
   type InsertBatch,
 } from "./insert_batch.ts";
+import { neverInline } from "./never_inline.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 
 export type WriteLimitValues = Pick<
@@ -37,6 +38,7 @@ export class WriteLimits {
 
   constructor(limits: WriteLimitValues) {
     this.#limits = limits;
+    neverInline(this.checkInsert, this.checkValue);
     this.#isNameLimited = limits.nameLengthMax < NAME_LENGTH_MAX;
   }
 

@@ -50,7 +50,7 @@ export const FAST_READERS = {
       return undefined;
     if (!(typeof limit === "number" && Number.isSafeInteger(limit))) return undefined;
     if (typeof reverse !== "boolean") return undefined;
-    return { col, doc, from, to, limit, reverse, where, filter };
+    return { col, doc, from, to, limit: asInteger(limit), reverse, where, filter };
   },
   sval: (fields: Fields) => {
     const col = fields[COL];
@@ -74,6 +74,12 @@ neverInline(...Object.values(FAST_READERS));
 export type FastType = keyof typeof FAST_READERS;
 
 export const isFastType = (type: string): type is FastType => Object.hasOwn(FAST_READERS, type);
+
+/** The scanner's numbers are doubles; all that counts by this one is compiled for integers, as where it is left out. */
+function asInteger(value: number): number {
+  const integer = value | 0;
+  return integer === value ? integer : value;
+}
 
 function isText(value: FieldValue): value is string | RawText {
   return typeof value === "string" || value instanceof RawText;

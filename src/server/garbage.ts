@@ -45,6 +45,6 @@ export class Garbage {
     const startedAtMs = this.#nowMs();
     this.#collect();
     const ms = this.#nowMs() - startedAtMs;
-    this.#bytesMax = GARBAGE_BYTES_MIN * Math.max(1, ms / COLLECTION_MS);
+    this.#bytesMax = Math.floor(GARBAGE_BYTES_MIN * Math.max(1, ms / COLLECTION_MS));
   }
 }
