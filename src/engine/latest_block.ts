@@ -8,45 +8,68 @@ import { isBefore, type Timestamp } from "../protocol/timestamp.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { LatestQuestion, Series } from "./series.ts";
 
-/** About 8 KB of text. All of a block is rendered in one turn, also where each document is packed: 3 ms then. */
+/**
+ * The most documents of a block: about 8 KB of text. All of it is rendered in one turn, also where each document is
+ * packed: 3 ms then.
+ */
 export const BLOCK_DOCUMENTS = 64;
-/** What a block takes beside its text. */
-export const BLOCK_BYTES = BLOCK_DOCUMENTS * 17 + 512;
+/** What a block takes before it has text, and beside it. */
+const OBJECT_BYTES = 200;
+const ARRAYS_BYTES = 400;
+const DOCUMENT_BYTES = 17;
 /** Text that grows by a few digits does not need another buffer for that. */
 const SPARE_SHARE = 1 / 16;
 
+/** Where nothing was rendered yet. */
+const NO_BYTES = Buffer.alloc(0);
+const NO_FLAGS = new Uint8Array(0);
+const NO_INTEGERS = new Int32Array(0);
+
+export type LatestBlockOptions = {
+  readonly documents: readonly Series[];
+  /** The block's first document in the list, and how many there are. */
+  readonly first: number;
+  readonly count: number;
+  /** Which of its collection's blocks it is. */
+  readonly number: number;
+};
+
 export class LatestBlock {
-  bytes: Buffer = Buffer.alloc(0);
+  readonly count: number;
+  readonly number: number;
+  first: number;
+  /** What it takes in memory. */
+  memoryBytes = OBJECT_BYTES;
+  bytes = NO_BYTES;
   /** How much of `bytes` is text. */
   length = 0;
   staleCount: number;
 
-  readonly #documents: readonly Series[];
-  /** The block's first document, and how many there are. */
-  readonly #first: number;
-  readonly #count: number;
+  #documents: readonly Series[];
   /** By document: 1 for one whose text here is not what it should be, where its text ends, and its record's time. */
-  readonly #stale: Uint8Array;
-  #ends: Int32Array;
+  #stale = NO_FLAGS;
+  #ends = NO_INTEGERS;
   /** The ends of what is being rendered. */
-  #newEnds: Int32Array;
-  readonly #highs: Int32Array;
-  readonly #lows: Int32Array;
+  #newEnds = NO_INTEGERS;
+  #highs = NO_INTEGERS;
+  #lows = NO_INTEGERS;
   #oldestHigh = 0;
   #oldestLow = 0;
   #newestHigh = 0;
   #newestLow = 0;
 
-  constructor(documents: readonly Series[], first: number) {
+  constructor({ documents, first, count, number }: LatestBlockOptions) {
     this.#documents = documents;
-    this.#first = first;
-    this.#count = Math.min(BLOCK_DOCUMENTS, documents.length - first);
-    this.staleCount = this.#count;
-    this.#stale = new Uint8Array(this.#count).fill(1);
-    this.#ends = new Int32Array(this.#count);
-    this.#newEnds = new Int32Array(this.#count);
-    this.#highs = new Int32Array(this.#count);
-    this.#lows = new Int32Array(this.#count);
+    this.first = first;
+    this.count = count;
+    this.number = number;
+    this.staleCount = count;
+  }
+
+  /** Its documents stand elsewhere, in another list. */
+  move(documents: readonly Series[], first: number): void {
+    this.#documents = documents;
+    this.first = first;
   }
 
   changed(index: number): void {
@@ -57,10 +80,11 @@ export class LatestBlock {
 
   /** Appends the text of all documents to a reply. @throws DatabaseError `storage_failed` */
   render(reply: ReplyText): void {
+    if (this.#ends.length === 0) this.#allocate();
     const stale = this.#stale;
     const ends = this.#ends;
     const newEnds = this.#newEnds;
-    const count = this.#count;
+    const { count } = this;
     const start = reply.end;
     let copied = 0;
     for (let at = 0; at < count; at++) {
@@ -82,16 +106,19 @@ export class LatestBlock {
 
   /** Keeps what was rendered last, `source[start, end)`. Returns how much more memory that takes. */
   keep(source: Buffer, start: number, end: number): number {
-    const before = this.bytes.length;
+    const before = this.memoryBytes;
     const length = end - start;
-    if (length > before) this.bytes = Buffer.allocUnsafeSlow(Math.ceil(length * (1 + SPARE_SHARE)));
+    if (length > this.bytes.length) {
+      this.bytes = Buffer.allocUnsafeSlow(Math.ceil(length * (1 + SPARE_SHARE)));
+      this.memoryBytes = OBJECT_BYTES + ARRAYS_BYTES + this.count * DOCUMENT_BYTES + this.bytes.length;
+    }
     source.copy(this.bytes, 0, start, end);
     this.length = length;
     [this.#ends, this.#newEnds] = [this.#newEnds, this.#ends];
     this.#stale.fill(0);
     this.staleCount = 0;
     this.#measure();
-    return this.bytes.length - before;
+    return this.memoryBytes - before;
   }
 
   /** Whether all latest records are what a question asks for. */
@@ -112,7 +139,7 @@ export class LatestBlock {
     const { at, from } = question;
     let lookedUp = 0;
     let first = 0;
-    for (let index = 0; index < this.#count; index++) {
+    for (let index = 0; index < this.count; index++) {
       const high = this.#highs[index] as number;
       const low = this.#lows[index] as number;
       const isLater = isBefore(at.high, at.low, high, low);
@@ -120,26 +147,34 @@ export class LatestBlock {
       this.#copy(reply, first, index);
       first = index + 1;
       if (!isLater) continue;
-      (this.#documents[this.#first + index] as Series).writeLatest(reply, question);
+      (this.#documents[this.first + index] as Series).writeLatest(reply, question);
       lookedUp++;
     }
-    this.#copy(reply, first, this.#count);
+    this.#copy(reply, first, this.count);
     return lookedUp;
   }
 
   /** The same of any block: each document is looked up. */
   writeEach(reply: ReplyText, question: LatestQuestion): number {
-    for (let index = 0; index < this.#count; index++) {
-      (this.#documents[this.#first + index] as Series).writeLatest(reply, question);
+    for (let index = 0; index < this.count; index++) {
+      (this.#documents[this.first + index] as Series).writeLatest(reply, question);
     }
-    return this.#count;
+    return this.count;
+  }
+
+  #allocate(): void {
+    const { count } = this;
+    this.#stale = new Uint8Array(count).fill(1);
+    this.#ends = new Int32Array(count);
+    this.#newEnds = new Int32Array(count);
+    this.#highs = new Int32Array(count);
+    this.#lows = new Int32Array(count);
   }
 
   #renderOne(reply: ReplyText, index: number): void {
-    const place = this.#first + index;
-    const series = this.#documents[place] as Series;
+    const series = this.#documents[this.first + index] as Series;
     const { lastHigh, lastLow } = series.writeNewest(reply);
-    series.latestPlace = place;
+    series.latestPlace = this.number * BLOCK_DOCUMENTS + index;
     this.#highs[index] = lastHigh;
     this.#lows[index] = lastLow;
   }
@@ -154,7 +189,7 @@ export class LatestBlock {
     let newestLow = this.#lows[0] as number;
     let oldestHigh = newestHigh;
     let oldestLow = newestLow;
-    for (let index = 1; index < this.#count; index++) {
+    for (let index = 1; index < this.count; index++) {
       const high = this.#highs[index] as number;
       const low = this.#lows[index] as number;
       if (isBefore(newestHigh, newestLow, high, low)) {

@@ -35,12 +35,18 @@ export class LatestLookup {
   }
 
   /**
-   * Appends the answers of `documents[start, start + GROUP_DOCUMENTS)` to a reply.
+   * Appends the answers of `documents[start, end)`, or of the first GROUP_DOCUMENTS of them, to a reply.
    *
    * @returns how many documents these were: fewer where the selection has looked at enough, or is to be waited for.
    */
-  write(reply: ReplyText, documents: readonly Series[], start: number, question: LatestQuestion): number {
-    const count = Math.min(GROUP_DOCUMENTS, documents.length - start);
+  write(
+    reply: ReplyText,
+    documents: readonly Series[],
+    start: number,
+    end: number,
+    question: LatestQuestion,
+  ): number {
+    const count = Math.min(GROUP_DOCUMENTS, end - start);
     this.#findChunks(documents, start, count, question);
     const touched = count < GROUP_DOCUMENTS_MIN ? 0 : this.#touchIndexes(count);
     this.#findRecords(count, question);

@@ -7,21 +7,17 @@
  * stale and copies the rest of its block in runs; a block in which nothing is stale is one copy. So a poll costs what
  * has changed since the last one, and nothing is looked up for the others.
  *
- * Places are those in one sorted list of documents. When a document comes or goes all of them are stale.
+ * When a document comes or goes, only its block is made anew (latest_blocks.ts).
  */
 import type { ChunkStore } from "./chunk_store.ts";
-import { BLOCK_BYTES, BLOCK_DOCUMENTS, LatestBlock } from "./latest_block.ts";
+import type { LatestBlock } from "./latest_block.ts";
+import { LatestBlocks } from "./latest_blocks.ts";
 import type { NameTable } from "./name.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { LatestQuestion, Series } from "./series.ts";
 
-const BLOCK_SHIFT = Math.log2(BLOCK_DOCUMENTS);
 /** A text that nobody has asked for in so long is given up. */
 const KEPT_SECONDS = 60;
-/** Most collections of many are not polled, and all have these. */
-const NO_DOCUMENTS: readonly Series[] = Object.freeze([]);
-const NO_BLOCKS = Object.freeze([]) as unknown as LatestBlock[];
-
 /** What a database keeps of such texts: about `bytesMax`, and nothing while memory is short. */
 export class LatestTexts {
   bytes = 0;
@@ -68,10 +64,9 @@ export class LatestText {
 
   readonly #texts: LatestTexts;
   readonly #table: NameTable<Series>;
-  /** What the places are places in. */
-  #documents: readonly Series[] = NO_DOCUMENTS;
+  readonly #blocks = new LatestBlocks();
+  /** That of the table when the blocks were of its documents. */
   #version = -1;
-  #blocks: LatestBlock[] = NO_BLOCKS;
 
   constructor(texts: LatestTexts, table: NameTable<Series>) {
     this.#texts = texts;
@@ -86,43 +81,37 @@ export class LatestText {
     const isRepeated = this.#texts.seconds - this.askedAt <= KEPT_SECONDS;
     this.askedAt = this.#texts.seconds;
     if (!isRepeated || this.#version === this.#table.version) return;
-    this.forget();
-    if (!this.#texts.hasRoom) return;
-    this.#documents = this.#table.sorted();
-    this.#blocks = [];
+    if (this.#blocks.isEmpty && !this.#texts.hasRoom) return;
+    this.#blocks.follow(this.#table.sorted());
     this.#version = this.#table.version;
+    this.#count();
   }
 
-  /**
-   * Whether `writeBlock` is the way to answer for the documents of the block at `start`: it is of these documents, as
-   * they are now, and the question is not about a past in which it has nothing.
-   */
-  serves(documents: readonly Series[], start: number, { at }: LatestQuestion): boolean {
-    if (this.#documents !== documents || this.#version !== this.#table.version) return false;
-    return start % BLOCK_DOCUMENTS === 0 && this.#blocks[start >> BLOCK_SHIFT]?.isAfter(at) !== true;
+  /** The block that begins at a place in a list of documents, if they are those that there are now. */
+  blockAt(documents: readonly Series[], start: number): LatestBlock | undefined {
+    return this.#version === this.#table.version ? this.#blocks.startingAt(documents, start) : undefined;
   }
 
   /** The latest record of the document at a place has changed. */
   changed(place: number): void {
-    // Of a text that was given up, or of other documents, no more is true than that all is stale.
-    this.#blocks[place >> BLOCK_SHIFT]?.changed(place % BLOCK_DOCUMENTS);
+    this.#blocks.changed(place);
   }
 
   /**
-   * Appends the answers of the documents of a block to a reply: those from place `start` on, a multiple of
-   * BLOCK_DOCUMENTS. The question has no predicate.
+   * Appends the answers of the documents of a block to a reply. The question has no predicate, and is not about a past in
+   * which the block has nothing.
    *
    * @returns how many of them had to be looked up.
    */
-  writeBlock(reply: ReplyText, start: number, question: LatestQuestion): number {
-    const block = this.#blockAt(start);
+  write(reply: ReplyText, block: LatestBlock, question: LatestQuestion): number {
     const lookedUp = block.staleCount;
     if (lookedUp > 0 && block.bytes.length === 0 && !this.#texts.hasRoom)
       return block.writeEach(reply, question);
     const before = reply.end;
     if (lookedUp > 0) {
       block.render(reply);
-      this.#count(block.keep(reply.bytes, before, reply.end));
+      this.#blocks.bytes += block.keep(reply.bytes, before, reply.end);
+      this.#count();
     } else reply.copy(block.bytes, 0, block.length);
     if (block.isWithin(question)) return lookedUp;
     reply.end = before;
@@ -131,27 +120,14 @@ export class LatestText {
 
   /** Gives up all that is kept. */
   forget(): void {
-    this.#blocks = NO_BLOCKS;
-    this.#documents = NO_DOCUMENTS;
+    this.#blocks.clear();
     this.#version = -1;
-    // Not `-this.bytes`, which of 0 is -0: a sum with it is no integer to the compiler, and what was compiled for integers
-    // is thrown away.
-    this.#count(0 - this.bytes);
+    this.#count();
   }
 
-  #blockAt(start: number): LatestBlock {
-    const index = start >> BLOCK_SHIFT;
-    let block = this.#blocks[index];
-    if (block === undefined) {
-      block = new LatestBlock(this.#documents, start);
-      this.#blocks[index] = block;
-      this.#count(BLOCK_BYTES);
-    }
-    return block;
-  }
-
-  #count(bytes: number): void {
-    this.bytes += bytes;
-    this.#texts.count(this, bytes);
+  #count(): void {
+    const more = this.#blocks.bytes - this.bytes;
+    this.bytes += more;
+    this.#texts.count(this, more);
   }
 }

@@ -9,7 +9,6 @@ import { CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET } from "../protoco
 import type { Collection } from "./collection.ts";
 import type { Answer, AnswerText, Asker } from "./database.ts";
 import type { HistoryRange } from "./history_range.ts";
-import { BLOCK_DOCUMENTS } from "./latest_block.ts";
 import type { LatestLookup } from "./latest_lookup.ts";
 import type { LatestText } from "./latest_text.ts";
 import type { LongWork, Task } from "./long_work.ts";
@@ -127,11 +126,14 @@ function writeLatest(
   const { selection } = question;
   for (let at = start; at < documents.length; ) {
     let units = PATTERN_UNITS;
-    if (kept?.serves(documents, at, question) === true) {
-      units = BLOCK_UNITS + kept.writeBlock(reply, at, question);
-      at = Math.min(at + BLOCK_DOCUMENTS, documents.length);
+    const block = kept?.blockAt(documents, at);
+    if (kept !== undefined && block?.isAfter(question.at) === false) {
+      units = BLOCK_UNITS + kept.write(reply, block, question);
+      at += block.count;
     } else {
-      const count = lookup.write(reply, documents, at, question);
+      // As far as the next block begins, which may serve again.
+      const end = block === undefined ? documents.length : at + block.count;
+      const count = lookup.write(reply, documents, at, end, question);
       at += count;
       if (selection === undefined) units = count;
     }

@@ -30,7 +30,10 @@ const fleet: InsertedRecord[] = Array.from({ length: DOCUMENTS }, (_, index) => 
 }));
 
 /** Few that are written to all the time, and any other, also one that is not there yet. */
-const doc = fc.oneof(fc.nat(3), fc.nat(DOCUMENTS + 10)).map(nameOf);
+const doc = fc.oneof(
+  fc.oneof(fc.nat(3), fc.nat(DOCUMENTS + 10)).map(nameOf),
+  fc.nat(DOCUMENTS).map((index) => `${nameOf(index)} more`),
+);
 const record = fc.record({ col: fc.constant(COL), doc, ts: timestamp, data });
 const runOf = (doc: string, first: number, count: number): InsertedRecord[] =>
   Array.from({ length: count }, (_, index) => ({
