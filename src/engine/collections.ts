@@ -5,7 +5,8 @@ import type { Request } from "../protocol/messages.ts";
 import { Collection, type CollectionOptions } from "./collection.ts";
 import type { Command } from "./journal_entry.ts";
 import type { LongWork } from "./long_work.ts";
-import { Name, NameTable } from "./name.ts";
+import { Name } from "./name.ts";
+import { NameTable } from "./name_table.ts";
 import { neverInline } from "./never_inline.ts";
 import { RawText, unescapeText } from "./raw_text.ts";
 

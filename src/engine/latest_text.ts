@@ -12,7 +12,7 @@
 import type { ChunkStore } from "./chunk_store.ts";
 import type { LatestBlock } from "./latest_block.ts";
 import { LatestBlocks } from "./latest_blocks.ts";
-import type { NameTable } from "./name.ts";
+import type { NameTable } from "./name_table.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { LatestQuestion, Series } from "./series.ts";
 

@@ -5,9 +5,9 @@
  * all of them again.
  */
 import { PATTERN_STEPS_AT_ONCE } from "../protocol/limits.ts";
-import type { NameTable } from "./name.ts";
 import { NameOrder } from "./name_order.ts";
 import { type NameTools, selectByName, stepsOf } from "./name_selection.ts";
+import type { NameTable } from "./name_table.ts";
 import type { CompiledPattern } from "./pattern_cache.ts";
 import type { Series } from "./series.ts";
 

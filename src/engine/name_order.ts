@@ -13,9 +13,8 @@ type Named = { readonly name: { readonly text: string } };
 const BLOCK_LENGTH_MAX = 512;
 /** So many are sorted at once; more are merged. */
 const RUN_LENGTH = 500;
-/** So many places are gone through between two looks at the clock, and what that costs in LongWork's units. */
-const TAKEN_PLACES = 4096;
-const TAKEN_UNITS = 256;
+/** What taking the values of an array costs, in LongWork's units. */
+const TAKEN_UNITS = 64;
 /** What sorting one in a run costs, in LongWork's units. */
 const SORT_UNITS = 8;
 
@@ -113,21 +112,19 @@ export function sortedByName<Value extends Named>(values: readonly Value[]): Val
 
 /** Values that are being sorted. */
 export type Sorting<Value> = {
-  /** Where they stand, with empty places between them, as long as they are taken from there; it must not change so long. */
-  places: readonly (Value | undefined)[];
+  /** Where they stand, in arrays of about a thousand, as long as they are taken from there; these must not change so long. */
+  segments: readonly (readonly Value[])[];
   sorted: readonly Value[];
 };
 
 /** Sorts values between other requests. */
 export function* sortByName<Value extends Named>(sorting: Sorting<Value>, longWork: LongWork): Task {
-  const { places } = sorting;
   const values: Value[] = [];
-  for (let at = 0; at < places.length; at++) {
-    const value = places[at];
-    if (value !== undefined) values.push(value);
-    if ((at + 1) % TAKEN_PLACES === 0 && longWork.isTurnOver(TAKEN_UNITS)) yield;
+  for (const [index, segment] of sorting.segments.entries()) {
+    if (index > 0 && longWork.isTurnOver(TAKEN_UNITS)) yield;
+    for (const value of segment) values.push(value);
   }
-  sorting.places = [];
+  sorting.segments = [];
   const runs: (readonly Item<Value>[])[] = [];
   for (let from = 0; from < values.length; from += RUN_LENGTH) {
     const run = itemsOf(values.slice(from, from + RUN_LENGTH)).sort(compareItems);

@@ -5,7 +5,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { keyedHash } from "../../src/engine/keyed_hash.ts";
 import { LongWork } from "../../src/engine/long_work.ts";
-import { hashBytes, Name, NameTable } from "../../src/engine/name.ts";
+import { hashBytes, Name } from "../../src/engine/name.ts";
+import { NameTable } from "../../src/engine/name_table.ts";
 import { escapeText } from "../../src/engine/raw_text.ts";
 import { SlabAllocator } from "../../src/engine/slab.ts";
 import { NAME_LENGTH_MAX } from "../../src/protocol/limits.ts";
@@ -230,4 +231,36 @@ test.each([
   there.clear();
   change(1000);
   check();
+});
+
+test("a table of many parts finds all that there is and nothing that has gone", () => {
+  const slabs = new SlabAllocator();
+  const table = new NameTable<Value>();
+  // Parts are cut from 16,384 values on: these go through several sizes of the directory, and back.
+  const values = Array.from({ length: 150_000 }, (_, number) => ({ name: new Name(`d${number}`, slabs) }));
+  for (const value of values) table.add(value);
+  expect(values.every((value) => table.get(value.name.text) === value)).toBe(true);
+  for (const left of [80_000, 30_000, 5000, 7]) {
+    const gone = table.all().slice(left);
+    // From the front, the back and between.
+    for (let at = 0; at < gone.length; at++) {
+      table.delete(gone[(at * 7919) % gone.length] as Value);
+    }
+    const there = new Set(table.all());
+    expect([there.size, table.size]).toEqual([left, left]);
+    expect(
+      values.every((value) => table.get(value.name.text) === (there.has(value) ? value : undefined)),
+    ).toBe(true);
+    for (const value of values.slice(0, left)) if (!there.has(value)) table.add(value);
+    for (const value of values.slice(0, left)) if (!there.has(value)) table.delete(value);
+  }
+  for (const value of table.all()) table.delete(value);
+  expect([table.size, table.all().length, table.get("d7")]).toEqual([0, 0, undefined]);
+  for (const value of values.slice(0, 20_000)) table.add(value);
+  expect(table.sorted().map(({ name }) => name.text)).toEqual(
+    values
+      .slice(0, 20_000)
+      .map(({ name }) => name.text)
+      .sort(),
+  );
 });
