@@ -23,7 +23,7 @@ const LOOKED_AT_UNITS = 64;
 const RECORDS_MAX = 2 ** 31 - 1;
 
 // Who asks for a part of a history asks for parts: each kind of them is compiled when it is first met, and not into all others.
-neverInline(writeAll, writeSelected);
+neverInline(writeHistory, writeAll, writeSelected, copyReversed, copyMarked, copyMarkedReversed);
 
 /**
  * Appends the records of a range to a reply, each with a comma before it, for as long as the turn lasts, and as far as

@@ -11,6 +11,7 @@ import type { RenderTools } from "./key_values.ts";
 import { LatestLookup } from "./latest_lookup.ts";
 import type { LongWork } from "./long_work.ts";
 import { type NameTools, selectByName } from "./name_selection.ts";
+import { neverInline } from "./never_inline.ts";
 import { PatternCache } from "./pattern_cache.ts";
 import { PatternThread } from "./pattern_thread.ts";
 import { Predicates } from "./predicate.ts";
@@ -41,6 +42,7 @@ export class Queries {
   readonly #renderTools: RenderTools;
 
   constructor({ reply, longWork, patternLengthMax, replyBytesMax }: QueriesOptions) {
+    neverInline(this.#documentsLike);
     this.#patterns = new PatternCache({ lengthMax: patternLengthMax });
     this.#predicates = new Predicates(this.#patterns);
     this.#nameTools = { longWork, thread: this.#thread };
@@ -107,7 +109,14 @@ export class Queries {
     collection: Collection | undefined,
     doc: string | RawText,
   ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
-    if (typeof doc !== "string") return collection?.documents.get(doc);
+    return typeof doc === "string" ? this.#documentsLike(collection, doc) : collection?.documents.get(doc);
+  }
+
+  /** The same of a name that is not as it stood in a frame, or a pattern. */
+  #documentsLike(
+    collection: Collection | undefined,
+    doc: string,
+  ): Series | readonly Series[] | Promise<readonly Series[]> | undefined {
     if (doc === "") return collection && this.#allDocuments(collection);
     const pattern = readPattern(doc);
     if (pattern === undefined) return collection?.documents.get(doc);

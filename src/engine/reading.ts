@@ -12,6 +12,7 @@ import type { HistoryRange } from "./history_range.ts";
 import type { LatestLookup } from "./latest_lookup.ts";
 import type { LatestText } from "./latest_text.ts";
 import type { LongWork, Task } from "./long_work.ts";
+import { neverInline } from "./never_inline.ts";
 import type { ReplyText } from "./reply_text.ts";
 import type { Selection } from "./selection.ts";
 import type { LatestQuestion, Series } from "./series.ts";
@@ -47,6 +48,8 @@ const BLOCK_UNITS = 4;
 const PATTERN_UNITS = 64;
 /** Making a string of so much, and sending it, takes as long as a portion of reading, and has a turn of its own. */
 const LARGE_REPLY_BYTES = 1024 * 1024;
+
+neverInline(readLatest, readLatestOf, readHistory);
 
 /** `{DOC:RECORD,…}` in the order of the documents. */
 export function readLatest(reading: LatestReading, tools: ReadingTools): Answer {

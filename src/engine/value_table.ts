@@ -50,6 +50,7 @@ export class ValueTable {
 
   constructor({ isSaved }: { readonly isSaved: boolean }) {
     this.#isSaved = isSaved;
+    neverInline(this.#put);
   }
 
   /** Appends the value as a JSON string to a reply; returns false when there is none. */

@@ -69,7 +69,7 @@ export const FAST_READERS = {
   },
 } satisfies Readers;
 
-neverInline(...Object.values(FAST_READERS));
+neverInline(...Object.values(FAST_READERS), plainTimestamp);
 
 export type FastType = keyof typeof FAST_READERS;
 
