@@ -25,7 +25,7 @@ export class LatestBlocks {
   #documents = NO_DOCUMENTS;
   /** In order; none is empty. */
   #blocks = NO_BLOCKS;
-  #byNumber = NO_BLOCKS;
+  #byNumber: (LatestBlock | undefined)[] = NO_BLOCKS;
   #freeNumbers = NO_NUMBERS;
   /** Where the block stands that was asked for last. */
   #lastIndex = 0;
@@ -61,7 +61,7 @@ export class LatestBlocks {
 
   /** The latest record of a document that a block has given a place has changed. */
   changed(place: number): void {
-    // What another block has become, where that one is gone, renders a document too many.
+    // Where that block is gone and another one has its number, one document too many is rendered.
     this.#byNumber[place >> NUMBER_SHIFT]?.changed(place % BLOCK_DOCUMENTS);
   }
 
@@ -133,7 +133,7 @@ export class LatestBlocks {
   }
 
   #drop({ number, memoryBytes }: LatestBlock): void {
-    this.#byNumber[number] = undefined as unknown as LatestBlock;
+    this.#byNumber[number] = undefined;
     this.#freeNumbers.push(number);
     this.bytes -= memoryBytes;
   }

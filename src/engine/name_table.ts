@@ -129,17 +129,14 @@ export class NameTable<Value extends Named> {
   prepareSorted(longWork: LongWork): Promise<void> | undefined {
     if (this.#order !== undefined) return undefined;
     if (this.#ordering !== undefined) return this.#ordering.done;
-    const ordering: Ordering<Value> = {
-      ...{ segments: this.#segments.slice(), sorted: [], changes: [], done: undefined },
-    };
-    // From now on those that are in use there are changed in copies.
-    this.#ordering = ordering;
+    const segments = this.#segments.slice();
+    const ordering: Ordering<Value> = { segments, sorted: [], changes: [], done: undefined };
     const rest = longWork.begin(sortByName(ordering, longWork));
     if (rest === undefined) {
-      this.#ordering = undefined;
       this.#order = new NameOrder(ordering.sorted);
       return undefined;
     }
+    this.#ordering = ordering;
     ordering.done = rest
       .then(() => this.#endOrdering(ordering))
       .finally(() => {
@@ -206,7 +203,7 @@ export class NameTable<Value extends Named> {
     values[index & (SEGMENT_LENGTH - 1)] = value;
   }
 
-  /** Of one that is being sorted from a copy is changed. */
+  /** An array that may be changed: while values are sorted, which takes them from those that there were, a copy. */
   #ownSegment(segment: number): Value[] {
     let values = this.#segments[segment] as Value[];
     if (this.#ordering !== undefined) {
