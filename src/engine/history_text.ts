@@ -22,7 +22,7 @@ const LOOKED_AT_UNITS = 64;
 /** No reply has so many. */
 const RECORDS_MAX = 2 ** 31 - 1;
 
-// Who asks for a part of a history asks for parts: each kind of them is compiled when it is first met, and not into all others.
+// Each way to write a chunk is compiled when it is first met, and what chooses between them is not compiled anew for it.
 neverInline(writeHistory, writeAll, writeSelected, copyReversed, copyMarked, copyMarkedReversed);
 
 /**

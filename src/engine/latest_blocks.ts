@@ -68,9 +68,9 @@ export class LatestBlocks {
   clear(): void {
     this.bytes = 0;
     this.#documents = NO_DOCUMENTS;
-    this.#blocks = NO_BLOCKS;
-    this.#byNumber = NO_BLOCKS;
-    this.#freeNumbers = NO_NUMBERS;
+    this.#blocks = [];
+    this.#byNumber = [];
+    this.#freeNumbers = [];
   }
 
   /** Goes over to another list of documents in the same order. Blocks whose documents are the same stay as they are. */
@@ -81,9 +81,6 @@ export class LatestBlocks {
     const fullCount = Math.ceil(documents.length / BLOCK_DOCUMENTS);
     if (!areAllFound || this.#blocks.length > fullCount * SPREAD_MAX + SPARE_BLOCKS) {
       this.clear();
-      this.#blocks = [];
-      this.#byNumber = [];
-      this.#freeNumbers = [];
       this.#add(documents, 0, documents.length, BLOCK_DOCUMENTS);
     }
     this.#documents = documents;

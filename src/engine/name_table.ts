@@ -3,14 +3,14 @@
  *
  * Values stand in short arrays, one after another, and the hash table holds their numbers. So a collection of garbage
  * has no more to go through than the array that was added to last: when values stood in the hash table itself, each
- * one that came made it go through all of them, 50 ms of two million. And the hash table is cut into parts by the
- * highest bits of the hash, each of which grows by itself (extendible hashing: Fagin, Nievergelt, Pippenger and Strong,
- * 1979).
+ * one that came made it go through all of them, 37 ms of two million. And the hash table is cut into parts, each of
+ * which grows by itself (hash_parts.ts).
  *
  *     part  = count:i32 depth:i32 slot…     open addressing with linear probing, at most half full
  *     slot  = hash:i32 number:i32           number is 0 where it is free; otherwise that of a value, the first one's is 1
  */
 import { BACKSLASH } from "../protocol/ascii.ts";
+import { halfOf, partOf, putHalves, putPart } from "./hash_parts.ts";
 import { keyedHash, randomKey } from "./keyed_hash.ts";
 import type { LongWork } from "./long_work.ts";
 import { hashBytes, type Name } from "./name.ts";
@@ -29,7 +29,10 @@ const SLOT_SHIFT = 1;
 const SLOTS_AT_FIRST = 8;
 /** A part of so many that needs more becomes two: 256 KB. */
 const SLOTS_MAX = 32 * 1024;
-/** So many of a hash's highest bits choose a part; beyond that parts just grow. */
+/**
+ * So many of a hash's highest bits choose a part. By chance no part needs as many to be told before there are 500 million
+ * names: where one does, somebody has chosen them. Beyond that parts just grow.
+ */
 const DEPTH_MAX = 16;
 /** So many values are in one array, 2 to this. */
 const SEGMENT_BITS = 10;
@@ -69,9 +72,7 @@ export class NameTable<Value extends Named> {
   /** Another number whenever a name has come or gone. */
   version = 0;
 
-  /** By the highest bits of the hash; a part that is told by fewer bits than others stands here more than once. */
   #parts = [emptyPart(SLOTS_AT_FIRST, 0)];
-  #depth = 0;
   /** By number, in arrays of SEGMENT_LENGTH, of which only the last one is shorter. */
   #segments: Value[][] = [];
   #isKeyed = false;
@@ -173,7 +174,7 @@ export class NameTable<Value extends Named> {
   }
 
   #partOf(hash: number): Int32Array {
-    return this.#parts[indexOf(hash, this.#depth)] as Int32Array;
+    return partOf(this.#parts, hash) as Int32Array;
   }
 
   #valueOf(number: number): Value {
@@ -241,7 +242,7 @@ export class NameTable<Value extends Named> {
       at = (at + SLOT_WORDS) & mask;
     }
     setSlot(part, at, hash, number);
-    return taken > PROBES_MAX || same >= SAME_HASH_MAX;
+    return taken > PROBES_MAX || same >= SAME_HASH_MAX || part[DEPTH] === DEPTH_MAX;
   }
 
   #partWithRoom(hash: number): Int32Array {
@@ -250,29 +251,12 @@ export class NameTable<Value extends Named> {
       const slots = slotsOf(part);
       if (((part[COUNT] as number) + 1) * 2 <= slots) return part;
       if (slots < SLOTS_MAX || part[DEPTH] === DEPTH_MAX) this.#replace(part, hash, resized(part, slots * 2));
-      else this.#split(part, hash);
+      else this.#parts = putHalves(this.#parts, hash, part[DEPTH] as number, split(part));
     }
   }
 
   #replace(part: Int32Array, hash: number, other: Int32Array): void {
-    const depth = part[DEPTH] as number;
-    const spread = 1 << (this.#depth - depth);
-    const first = indexOf(hash, depth) * spread;
-    this.#parts.fill(other, first, first + spread);
-  }
-
-  #split(part: Int32Array, hash: number): void {
-    const depth = part[DEPTH] as number;
-    if (depth === this.#depth) {
-      this.#parts = this.#parts.flatMap((each) => [each, each]);
-      this.#depth++;
-    }
-    const halves = [0, 1].map(() => emptyPart(slotsOf(part), depth + 1));
-    copySlots(part, (each) => halves[indexOf(each, depth + 1) & 1] as Int32Array);
-    const spread = 1 << (this.#depth - depth - 1);
-    const first = indexOf(hash, depth) * spread * 2;
-    this.#parts.fill(halves[0] as Int32Array, first, first + spread);
-    this.#parts.fill(halves[1] as Int32Array, first + spread, first + spread * 2);
+    putPart(this.#parts, hash, part[DEPTH] as number, other);
   }
 
   /** Gives back what a part that is mostly empty does not need. */
@@ -296,7 +280,6 @@ export class NameTable<Value extends Named> {
 
   #clear(): void {
     this.#parts = [emptyPart(SLOTS_AT_FIRST, 0)];
-    this.#depth = 0;
   }
 }
 
@@ -304,9 +287,6 @@ function hasEscapes(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at] === BACKSLASH) return true;
   return false;
 }
-
-/** The highest bits of a hash; none of them are 0. */
-const indexOf = (hash: number, depth: number): number => (hash >>> 1) >>> (31 - depth);
 
 const slotsOf = (part: Int32Array): number => (part.length - SLOTS) / SLOT_WORDS;
 
@@ -330,6 +310,27 @@ function resized(part: Int32Array, slots: number): Int32Array {
   const other = emptyPart(slots, part[DEPTH] as number);
   copySlots(part, () => other);
   return other;
+}
+
+/** Each half has the room that it needs and not that of the other: whoever chooses names may have all of them in one. */
+function split(part: Int32Array): [Int32Array, Int32Array] {
+  const depth = part[DEPTH] as number;
+  const counts = [0, 0];
+  for (let at = 0; at < part.length - SLOTS; at += SLOT_WORDS) {
+    if (part[NUMBER + at] === 0) continue;
+    const half = halfOf(part[HASH + at] as number, depth);
+    counts[half] = (counts[half] as number) + 1;
+  }
+  const halves = counts.map((count) => emptyPart(slotsFor(count, slotsOf(part)), depth + 1));
+  copySlots(part, (hash) => halves[halfOf(hash, depth)] as Int32Array);
+  return halves as [Int32Array, Int32Array];
+}
+
+/** For so many values, and as many more. */
+function slotsFor(count: number, most: number): number {
+  let slots = SLOTS_AT_FIRST;
+  while (slots < count * 4 && slots < most) slots *= 2;
+  return slots;
 }
 
 /** Copies each slot to a part that is chosen by its hash, and has room. */

@@ -9,6 +9,7 @@
  */
 import { COLON, QUOTE } from "../protocol/ascii.ts";
 import type { TextWriter } from "../storage/text_list.ts";
+import { halfOf } from "./hash_parts.ts";
 import { neverInline } from "./never_inline.ts";
 import { type RawText, unescapeText } from "./raw_text.ts";
 import type { ReplyText } from "./reply_text.ts";
@@ -228,18 +229,18 @@ export class ValuePart {
   /** Two parts, by the first bit in which their hashes may differ. */
   split(): [ValuePart, ValuePart] {
     const words = this.#words;
-    const bit = 31 - this.depth;
+    const { depth } = this;
     let rightWords = 0;
     let rightCount = 0;
     for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) {
-      if ((((words[at + HASH] as number) >>> bit) & 1) === 0) continue;
+      if (halfOf(words[at + HASH] as number, depth) === 0) continue;
       rightWords += (words[at + SIZE] as number) >> FLAG_BITS;
       rightCount++;
     }
-    const left = ValuePart.forWords(this.depth + 1, this.liveWords - rightWords, this.count - rightCount);
-    const right = ValuePart.forWords(this.depth + 1, rightWords, rightCount);
+    const left = ValuePart.forWords(depth + 1, this.liveWords - rightWords, this.count - rightCount);
+    const right = ValuePart.forWords(depth + 1, rightWords, rightCount);
     for (let at = this.#next(0); at !== NONE; at = this.#next(this.#behind(at))) {
-      const half = (((words[at + HASH] as number) >>> bit) & 1) === 0 ? left : right;
+      const half = halfOf(words[at + HASH] as number, depth) === 0 ? left : right;
       half.#copy(this, at);
     }
     return [left, right];

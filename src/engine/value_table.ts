@@ -1,12 +1,11 @@
 /**
  * A hash table from texts to texts, both kept as bytes, at any size without a long pause.
  *
- * It is cut into parts by the highest bits of the hash, and a part that has become large is cut in two (extendible
- * hashing: Fagin, Nievergelt, Pippenger and Strong, 1979). So no change costs more than moving one part, where
- * JavaScript's own Map stops everything for 120 ms when it grows beyond a million keys; and a part is two buffers, in
- * which a collection of garbage finds no object.
+ * It is cut into parts (hash_parts.ts), where JavaScript's own Map stops everything for 120 ms when it grows beyond a
+ * million keys; and a part is two buffers, in which a collection of garbage finds no object.
  */
 import type { TextWriter } from "../storage/text_list.ts";
+import { depthOf, partOf, putHalves, putPart } from "./hash_parts.ts";
 import { keyedHash, randomKey } from "./keyed_hash.ts";
 import { neverInline } from "./never_inline.ts";
 import { Queue } from "./queue.ts";
@@ -44,9 +43,7 @@ export class ValueTable {
   /** The hashes of keys that were set, once until they are taken to be saved. Most tables of many have none. */
   #changed: Queue<number> | undefined;
 
-  /** By the highest bits of the hash; a part that is told by fewer bits than others stands here more than once. */
   #parts: ValuePart[] = NO_PARTS;
-  #depth = 0;
 
   constructor({ isSaved }: { readonly isSaved: boolean }) {
     this.#isSaved = isSaved;
@@ -160,7 +157,6 @@ export class ValueTable {
     for (const part of new Set(this.#parts)) part.free();
     this.#parts = NO_PARTS;
     this.#changed = undefined;
-    this.#depth = 0;
     this.bytes = 0;
   }
 
@@ -177,7 +173,7 @@ export class ValueTable {
    * @returns where the next ones begin; END_OF_KEYS, or beyond, behind the last
    */
   addKeys(from: number, keys: string[]): number {
-    const part = this.#parts[from >>> (DEPTH_MAX - this.#depth)];
+    const part = this.#parts[from >>> (DEPTH_MAX - depthOf(this.#parts))];
     if (part === undefined) return END_OF_KEYS;
     part.addKeys(keys);
     const span = 1 << (DEPTH_MAX - part.depth);
@@ -185,7 +181,7 @@ export class ValueTable {
   }
 
   #partOf(hash: number): ValuePart {
-    return this.#parts[indexOf(hash, this.#depth)] ?? NO_ENTRIES;
+    return partOf(this.#parts, hash) ?? NO_ENTRIES;
   }
 
   #addFirst(): void {
@@ -210,22 +206,13 @@ export class ValueTable {
   }
 
   #replace(part: ValuePart, hash: number, other: ValuePart): void {
-    const spread = 1 << (this.#depth - part.depth);
-    const first = indexOf(hash, part.depth) * spread;
-    this.#parts.fill(other, first, first + spread);
+    putPart(this.#parts, hash, part.depth, other);
     this.#exchange([part], [other]);
   }
 
   #split(part: ValuePart, hash: number): void {
-    if (part.depth === this.#depth) {
-      this.#parts = this.#parts.flatMap((each) => [each, each]);
-      this.#depth++;
-    }
     const halves = part.split();
-    const spread = 1 << (this.#depth - part.depth - 1);
-    const first = indexOf(hash, part.depth) * spread * 2;
-    this.#parts.fill(halves[0], first, first + spread);
-    this.#parts.fill(halves[1], first + spread, first + spread * 2);
+    this.#parts = putHalves(this.#parts, hash, part.depth, halves);
     this.#exchange([part], halves);
   }
 
@@ -241,6 +228,3 @@ export class ValueTable {
 function hashOf({ bytes, start, end, hash }: RawText): number {
   return hash === 0 ? keyedHash(KEY_HASH_KEY, bytes, start, end) : hash;
 }
-
-/** The highest bits of a hash; none of them are 0. */
-const indexOf = (hash: number, depth: number): number => (hash >>> 1) >>> (31 - depth);

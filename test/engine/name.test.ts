@@ -141,6 +141,54 @@ test("so are names of one place, more than there are by chance", () => {
   for (const text of names) expect(table.get(text)?.name.text).toBe(text);
 });
 
+/** What undoes a multiplication by an odd number (Newton). */
+function inverse(odd: number): number {
+  let result = odd;
+  for (let round = 0; round < 5; round++) result = Math.imul(result, 2 - Math.imul(odd, result));
+  return result;
+}
+
+const rotate = (value: number, bits: number): number => (value << bits) | (value >>> (32 - bits));
+
+/** Undoes `value ^ (value >>> bits)`. */
+function unshift(value: number, bits: number): number {
+  let result = value;
+  for (let known = bits; known < 32; known += bits) result = value ^ (result >>> bits);
+  return result;
+}
+
+/** The last four bytes of a name of eight whose first four are given, so that MurmurHash3 of it is a hash. */
+function blockTo(hash: number, first: number): number {
+  let state = Math.imul(unshift(hash, 16), inverse(0xc2b2ae35));
+  state = unshift(Math.imul(unshift(state, 13), inverse(0x85ebca6b)), 16) ^ 8;
+  const mixed = (block: number): number => Math.imul(rotate(Math.imul(block, 0xcc9e2d51), 15), 0x1b873593);
+  const before = (Math.imul(rotate(mixed(first), 13), 5) + 0xe6546b64) | 0;
+  const product = rotate(Math.imul(state - 0xe6546b64, inverse(5)), 19) ^ before;
+  return Math.imul(rotate(Math.imul(product, inverse(0x1b873593)), 17), inverse(0xcc9e2d51));
+}
+
+test("so are names of one part, however their hashes go on", () => {
+  const [slabs, table] = [new SlabAllocator(), new NameTable<Value>()];
+  // More than a part holds, each with a hash of its own, of which the fifteen highest bits are the same.
+  const texts = new Map<number, string>();
+  const bytes = Buffer.alloc(8);
+  for (let number = 0; texts.size < 17_000; number++) {
+    const hash = (0x5a5a << 17) | (Math.imul(number, 0x9e3779b1) >>> 15);
+    bytes.writeInt32LE(0x41414141 + (number & 0x0f0f0f0f) + ((number >>> 4) & 0x0f0f0f0f));
+    bytes.writeInt32LE(blockTo(hash, bytes.readInt32LE()), 4);
+    if (bytes.every((byte) => byte >= 0x30 && byte <= 0x7a && byte !== 0x5c))
+      texts.set(hash, bytes.toString());
+  }
+  const names = [...texts.values()];
+  for (const [index, text] of names.entries()) {
+    expect(hashBytes(Buffer.from(text), 0, 8) >>> 17).toBe(0x5a5a);
+    table.add({ name: new Name(text, slabs) });
+    // A part of 16,384 is full.
+    expect(table.isKeyed).toBe(index >= 16_384);
+  }
+  for (const text of names) expect(table.get(text)?.name.text).toBe(text);
+});
+
 const name = fc.oneof(
   fc.constantFrom(...COLLIDING.slice(0, 600)),
   fc.string({ unit: "binary", maxLength: 12 }),
